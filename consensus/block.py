@@ -1,0 +1,56 @@
+"""Blocks as consensus sees them: a header that is agreed on, and opaque transactions.
+
+The header's digest does not contain the view, so a block proposed again in a later view keeps it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from hashlib import sha256
+
+import msgspec
+
+from consensus.types import Digest, Height, Wire
+
+
+class Header(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, dict=True
+):
+    """What a certificate certifies. Source: docs/protocol.md, "Header"."""
+
+    genesis: Digest
+    """Digest of the genesis file: names the chain."""
+    epoch: int
+    """Number of the member set that decides this block."""
+    height: Height
+    time_ms: int
+    """UTC milliseconds, chain time; at least 1 above the parent's."""
+    parent: Digest
+    """Digest of the header below; at height 1 the digest of the genesis header."""
+    transactions_root: Digest
+    """RFC 6962 root over the transactions' bytes."""
+    receipts_root: Digest
+    """RFC 6962 root over the receipts' bytes, in the order of the transactions."""
+    state_root: Digest
+    """Root of the state after this block."""
+    members: Digest
+    """Digest of the member set that decides this block."""
+
+    @cached_property
+    def digest(self) -> Digest:
+        return Digest(sha256(b"weal/header/1\0" + msgspec.msgpack.encode(self)).digest())
+
+
+class Block(Wire):
+    """A header and the transactions it orders, each as its own opaque canonical bytes."""
+
+    header: Header
+    transactions: tuple[bytes, ...]
+
+    @property
+    def digest(self) -> Digest:
+        return self.header.digest
+
+    @property
+    def height(self) -> Height:
+        return self.header.height
