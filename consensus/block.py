@@ -10,12 +10,11 @@ from hashlib import sha256
 
 import msgspec
 
+from consensus.merkle import rfc6962_root
 from consensus.types import Digest, Height, Wire
 
 
-class Header(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, dict=True
-):
+class Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """What a certificate certifies. Source: docs/protocol.md, "Header"."""
 
     genesis: Digest
@@ -41,7 +40,7 @@ class Header(
         return Digest(sha256(b"weal/header/1\0" + msgspec.msgpack.encode(self)).digest())
 
 
-class Block(Wire):
+class Block(Wire, frozen=True):
     """A header and the transactions it orders, each as its own opaque canonical bytes."""
 
     header: Header
@@ -54,3 +53,7 @@ class Block(Wire):
     @property
     def height(self) -> Height:
         return self.header.height
+
+    def is_whole(self) -> bool:
+        """Do the transactions belong to the header? The digest covers the header only."""
+        return rfc6962_root(self.transactions) == self.header.transactions_root

@@ -1,10 +1,10 @@
 """Root of the error tree: errors are sorted by whose fault they are.
 
-    ChainError              expected; handled at the edges
-    ├─ ProtocolViolation    a peer or a client broke the rules: drop the input, count it, carry on
-    │  └─ DecodeError       bytes that are not the canonical form of anything we know
-    └─ (node.errors adds StoreError, ConfigError, ...)
-    InvariantBroken         a bug of ours, or a chain that forked: stop before anything worse happens
+ChainError              expected; handled at the edges
+├─ ProtocolViolation    a peer or a client broke the rules: drop the input, count it, carry on
+│  └─ DecodeError       bytes that are not the canonical form of anything we know
+└─ (node.errors adds StoreError, ConfigError, ...)
+InvariantBroken         a bug of ours, or a chain that forked: stop before anything worse happens
 """
 
 from __future__ import annotations

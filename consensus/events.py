@@ -24,28 +24,28 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Started(_Event):
+class Started(_Event, frozen=True):
     """First event after construction: open votes are said again, open blocks executed again."""
 
 
-class Received(_Event):
+class Received(_Event, frozen=True):
     """A message from a peer whose identity the connection has proved. Its content is not yet checked."""
 
     sender: ReplicaId
     message: Message
 
 
-class PeerConnected(_Event):
+class PeerConnected(_Event, frozen=True):
     """A connection to this replica was opened (again): greet it and repeat what is open."""
 
     replica: ReplicaId
 
 
-class TimerFired(_Event):
+class TimerFired(_Event, frozen=True):
     timer: Timer
 
 
-class WorkChanged(_Event):
+class WorkChanged(_Event, frozen=True):
     """There is (or is no longer) something to order: pending transactions, or a deadline that is due.
 
     Send it again with `pending=True` when new work arrives after an empty `BlockBuilt`.
@@ -54,7 +54,7 @@ class WorkChanged(_Event):
     pending: bool
 
 
-class BlockBuilt(_Event):
+class BlockBuilt(_Event, frozen=True):
     """Answer to `Build`. `block` is None if there turned out to be nothing to propose."""
 
     view: View
@@ -62,21 +62,21 @@ class BlockBuilt(_Event):
     block: Block | None
 
 
-class BlockExecuted(_Event):
+class BlockExecuted(_Event, frozen=True):
     """Answer to `Execute`: `fault` is None if every root in the header matched, else what did not."""
 
     digest: Digest
     fault: str | None
 
 
-class BlockSynced(_Event):
+class BlockSynced(_Event, frozen=True):
     """A committed block fetched from a peer; the certificate is checked again here."""
 
     block: Block
     certificate: CommitCertificate
 
 
-class PrimarySuspected(_Event):
+class PrimarySuspected(_Event, frozen=True):
     """The node saw the primary of `view` misbehave in a way only it can see (censorship)."""
 
     view: View

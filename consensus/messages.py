@@ -24,7 +24,7 @@ class Phase(IntEnum):
     COMMIT = 3
 
 
-class Vote(Wire, tag=1):
+class Vote(Wire, frozen=True, tag=1):
     """One replica's signed word on one slot. The primary's pre-prepare counts as its prepare."""
 
     phase: Phase
@@ -35,14 +35,14 @@ class Vote(Wire, tag=1):
     signature: Signature
 
 
-class Proposal(Wire, tag=2):
+class Proposal(Wire, frozen=True, tag=2):
     """A pre-prepare together with the block it names. The block is covered by the digest."""
 
     vote: Vote
     block: Block
 
 
-class PreparedCertificate(Wire):
+class PreparedCertificate(Wire, frozen=True):
     """Proof that a quorum accepted one block in one view: the pre-prepare and prepares of others.
 
     `prepares` is sorted by replica, has no duplicates and does not contain the view's primary.
@@ -54,7 +54,7 @@ class PreparedCertificate(Wire):
     prepares: tuple[tuple[ReplicaId, Signature], ...]
 
 
-class CommitCertificate(Wire):
+class CommitCertificate(Wire, frozen=True):
     """A quorum of commit signatures on one header, in one view: proof that the block is final.
 
     `signatures` is sorted by replica and has no duplicates.
@@ -66,7 +66,7 @@ class CommitCertificate(Wire):
     signatures: tuple[tuple[ReplicaId, Signature], ...]
 
 
-class ViewChange(Wire, tag=3):
+class ViewChange(Wire, frozen=True, tag=3):
     """Asks for `view`; says what is final for the sender and what it had prepared above.
 
     `prepared` is linked by parent, contiguous in height, and starts right above `committed`.
@@ -80,7 +80,7 @@ class ViewChange(Wire, tag=3):
     signature: Signature
 
 
-class NewView(Wire, tag=4):
+class NewView(Wire, frozen=True, tag=4):
     """The primary of `view` shows a quorum of view changes; everyone recomputes what follows."""
 
     view: View
@@ -89,25 +89,25 @@ class NewView(Wire, tag=4):
     signature: Signature
 
 
-class BlockRequest(Wire, tag=5):
+class BlockRequest(Wire, frozen=True, tag=5):
     """Asks a peer for a block by digest. Unsigned: the answer proves itself."""
 
     digest: Digest
 
 
-class BlockReply(Wire, tag=6):
+class BlockReply(Wire, frozen=True, tag=6):
     """A block somebody asked for."""
 
     block: Block
 
 
-class Notice(Wire, tag=7):
+class Notice(Wire, frozen=True, tag=7):
     """A commit certificate for a peer that is behind. It proves itself."""
 
     certificate: CommitCertificate
 
 
-class Status(Wire, tag=8):
+class Status(Wire, frozen=True, tag=8):
     """Where the sender stands. A hint only: nothing is decided by it."""
 
     view: View
@@ -116,7 +116,7 @@ class Status(Wire, tag=8):
     """False while the sender waits for a new view."""
 
 
-class Greeting(Wire, tag=9):
+class Greeting(Wire, frozen=True, tag=9):
     """First word on every connection: where the sender stands, and what it holds of the peer's own.
 
     `held` are signed votes and `held_view_change` the view change *of the receiver* that the sender has
@@ -129,19 +129,17 @@ class Greeting(Wire, tag=9):
     held_view_change: ViewChange | None
 
 
-class Evidence(Wire, tag=10):
+class Evidence(Wire, frozen=True, tag=10):
     """Two votes of one replica for different blocks in one slot: equivocation, provable to anybody."""
 
     first: Vote
     second: Vote
 
 
-Message = (
-    Vote | Proposal | ViewChange | NewView | BlockRequest | BlockReply | Notice | Status | Greeting | Evidence
-)
+Message = Vote | Proposal | ViewChange | NewView | BlockRequest | BlockReply | Notice | Status | Greeting | Evidence
 
 
-class Domain(Wire):
+class Domain(Wire, frozen=True):
     """Names the chain and the member set; the prefix of everything signed."""
 
     genesis: Digest

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 from hashlib import sha256
 
-from consensus.types import MAX_REPLICAS, Digest, PublicKey, ReplicaId, View, Wire
-
 import msgspec
 
+from consensus.types import MAX_REPLICAS, Digest, PublicKey, ReplicaId, View, Wire
 
-class Member(Wire):
+
+class Member(Wire, frozen=True):
     """One replica: who runs it, and the key it signs with."""
 
     name: str

@@ -1,0 +1,70 @@
+"""When a replica may vote: after it has heard from its peers what they hold of its own words.
+
+A node that lost its disk (or came back from an old copy, or whose key runs twice) must not vote in a slot
+where it may have voted before (trap 42). So each start waits for the greetings of n - f replicas, itself
+counted. If one of them shows a vote or view change of this replica that it does not remember, or its store
+is new although the chain has blocks, it listens: it follows and serves, and votes again only once the chain
+has grown two windows beyond the highest certificate that n - f replicas had, in a view entered since.
+"""
+
+from __future__ import annotations
+
+from consensus.journal import Journal, ListeningRecord
+from consensus.quorum import MemberSet
+from consensus.types import Height, ReplicaId, View
+
+
+class Probation:
+    """Decides `voting`. Fed with greetings, commits and entered views."""
+
+    def __init__(self, journal: Journal, members: MemberSet, window: int, *, override: bool) -> None:
+        self._journal = journal
+        self._members = members
+        self._window = window
+        self._greetings: dict[ReplicaId, tuple[Height, View]] = {}
+        self._override = override
+        self.awaiting = members.n > 1 and not override
+        if override and journal.listening is not None:
+            journal.keep_listening(None)
+
+    @property
+    def voting(self) -> bool:
+        return not self.awaiting and self._journal.listening is None
+
+    @property
+    def reason(self) -> str:
+        """Why this replica does not vote; empty if it does."""
+        if self._journal.listening is not None:
+            return self._journal.listening.reason
+        return "waiting for the greetings of peers" if self.awaiting else ""
+
+    def greeted(self, sender: ReplicaId, height: Height, view: View, *, lost: str | None, tip: Height) -> None:
+        """A peer said how far it is. `lost` names what it showed of ours that we do not remember."""
+        if self._override:
+            return
+        listening = self._journal.listening
+        if lost is None and self.awaiting and self._journal.is_new and tip == 0 and height > 0:
+            lost = "this store is new, but the chain has blocks"
+        if lost is not None and listening is None:
+            listening = ListeningRecord(reason=lost, height=None, view=view)
+            self._journal.keep_listening(listening)
+        if not self.awaiting and (listening is None or listening.height is not None):
+            return
+        self._greetings[sender] = (height, view)
+        if len(self._greetings) < self._members.reachable - 1:
+            return
+        self.awaiting = False
+        if listening is not None:
+            highest = max([tip, *(h for h, _ in self._greetings.values())])
+            latest = max([listening.view, *(v for _, v in self._greetings.values())])
+            self._journal.keep_listening(
+                ListeningRecord(reason=listening.reason, height=Height(highest + 2 * self._window), view=View(latest))
+            )
+
+    def progressed(self, tip: Height, view: View, active: bool) -> None:
+        """The chain grew or a view was entered: does listening end?"""
+        listening = self._journal.listening
+        if listening is None or listening.height is None or not active:
+            return
+        if tip >= listening.height and view > listening.view:
+            self._journal.keep_listening(None)
