@@ -123,6 +123,14 @@ class Misbehaviour(_Effect, frozen=True):
     reason: str
 
 
+class ProposalRejected(_Effect, frozen=True):
+    """This replica does not vote for what the primary proposed. If the others do, its clock or state differs."""
+
+    view: View
+    height: Height
+    reason: str
+
+
 class VotingChanged(_Effect, frozen=True):
     """Whether this replica votes. It listens only after a start, or after it lost its disk."""
 
@@ -146,5 +154,6 @@ Effect = (
     | ViewEntered
     | ViewChangeStarted
     | Misbehaviour
+    | ProposalRejected
     | VotingChanged
 )

@@ -56,7 +56,8 @@ class Journal:
 
     def __init__(self, entries: Mapping[bytes, bytes], emit: Callable[[Effect], None]) -> None:
         self._emit = emit
-        self.is_new = not entries
+        self.is_new = b"W" not in entries
+        """Was this journal never allowed to vote? The view is written before the first vote."""
         self.votes: dict[tuple[Phase, View, Height], Vote] = {}
         self.locks: dict[Height, PreparedCertificate] = {}
         self.view_change: ViewChange | None = None
@@ -83,6 +84,8 @@ class Journal:
             raise InvariantBroken(f"unknown journal key {key.hex()}")
 
     def keep_vote(self, vote: Vote) -> None:
+        if self.is_new:
+            self.keep_view(self.view.view, active=self.view.active, new_view=self.view.new_view)
         key = (vote.phase, vote.view, vote.height)
         if key in self.votes:
             raise InvariantBroken(f"a second vote in slot {key}")
@@ -99,6 +102,7 @@ class Journal:
 
     def keep_view(self, view: View, *, active: bool, new_view: NewView | None) -> None:
         self.view = ViewRecord(view=view, active=active, new_view=new_view)
+        self.is_new = False
         self._emit(Persist(key=b"W", value=encode(self.view)))
 
     def keep_listening(self, record: ListeningRecord | None) -> None:

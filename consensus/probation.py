@@ -43,10 +43,10 @@ class Probation:
         if self._override:
             return
         listening = self._journal.listening
-        if lost is None and self.awaiting and self._journal.is_new and tip == 0 and height > 0:
+        if lost is None and self.awaiting and self._journal.is_new and height > 0:
             lost = "this store is new, but the chain has blocks"
         if lost is not None and listening is None:
-            listening = ListeningRecord(reason=lost, height=None, view=view)
+            listening = ListeningRecord(reason=lost, height=None, view=self._journal.view.view)
             self._journal.keep_listening(listening)
         if not self.awaiting and (listening is None or listening.height is not None):
             return
@@ -56,7 +56,9 @@ class Probation:
         self.awaiting = False
         if listening is not None:
             highest = max([tip, *(h for h, _ in self._greetings.values())])
-            latest = max([listening.view, *(v for _, v in self._greetings.values())])
+            # Views are not proved: the one that an honest peer has reached, whatever f others say.
+            views = sorted((v for _, v in self._greetings.values()), reverse=True)
+            latest = max(listening.view, views[min(self._members.f, len(views) - 1)])
             self._journal.keep_listening(
                 ListeningRecord(reason=listening.reason, height=Height(highest + 2 * self._window), view=View(latest))
             )

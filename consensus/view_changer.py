@@ -87,7 +87,7 @@ class ViewChanger:
             return
         for (phase, view, height), vote in sorted(r.journal.votes.items()):
             if phase is Phase.PRE_PREPARE and view == r.view and height > r.tip.height:
-                r.log.slot(height).add(vote)
+                r.slots.log.slot(height).add(vote)
         for height in sorted(r.journal.locks):
             lock = r.journal.locks[height]
             if lock.view != r.view:
@@ -103,7 +103,7 @@ class ViewChanger:
                     replica=replica,
                     signature=signature,
                 )
-                r.log.slot(height).add(vote)
+                r.slots.log.slot(height).add(vote)
 
     def timed_out(self) -> None:
         waited = self.timeout_ms()
@@ -169,7 +169,7 @@ class ViewChanger:
             return
         self._changes[sender] = message
         if message.committed is not None:
-            r.on_certificate(sender, message.committed)
+            r.slots.on_certificate(sender, message.committed)
 
     def advance(self) -> None:
         """Follow f + 1 others upwards; open the new view if it is ours and a quorum asks for it."""
@@ -192,7 +192,7 @@ class ViewChanger:
         if len(changes) < r.members.quorum:
             return
         _, chosen = choose(changes, r.genesis.digest)
-        missing = {h.digest: h for h in chosen if h.height > r.tip.height and r.block(h.digest) is None}
+        missing = {h.digest: h for h in chosen if h.height > r.tip.height and r.blocks.get(h.digest) is None}
         unasked = [digest for digest in missing if digest not in self._fetching]
         self._fetching = missing
         if missing:
@@ -245,14 +245,14 @@ class ViewChanger:
         base = self._adopt(message)
         self._fetching = {}
         self._changes = {s: c for s, c in self._changes.items() if c.view > message.view}
-        r.enter_log(message.view)
+        r.slots.enter_log(message.view)
         r.restart_progress_timer()
         r.emit(ViewEntered(view=message.view, primary=r.primary, reason=f"{len(self._chosen)} blocks proposed again"))
         if base is not None:
-            r.on_certificate(r.primary, base)
+            r.slots.on_certificate(r.primary, base)
         if r.primary == r.id:
             self._propose_again(base)
-        r.replay_future()
+        r.slots.replay_future()
 
     def _propose_again(self, base: CommitCertificate | None) -> None:
         """The primary's pre-prepares for the chosen blocks; their bytes are fetched by those who lack them."""
@@ -261,9 +261,9 @@ class ViewChanger:
             r.emit(Broadcast(message=Notice(certificate=r.certificate)))
         for height in sorted(self._chosen):
             header = self._chosen[height]
-            block = r.block(header.digest)
+            block = r.blocks.get(header.digest)
             if height > r.tip.height and block is not None:
-                vote = r.vote(r.log.slot(height), Phase.PRE_PREPARE, header.digest, block)
+                vote = r.slots.vote(r.slots.log.slot(height), Phase.PRE_PREPARE, header.digest, block)
                 if vote is not None:
                     r.emit(Broadcast(message=vote))
 
