@@ -7,6 +7,7 @@ Keys, first byte the kind, numbers 8 bytes big-endian:
     C                              own latest view change
     W                              current view, whether it is entered or only asked for, and the new view
                                    that started it (one entry, so that the two never disagree)
+    P                              this replica has voted or asked for a view before
     S                              listening: why, and until when (see `probation.py`)
 
 A restarted replica says in each slot byte for byte what it said before: signatures are deterministic and
@@ -56,8 +57,8 @@ class Journal:
 
     def __init__(self, entries: Mapping[bytes, bytes], emit: Callable[[Effect], None]) -> None:
         self._emit = emit
-        self.is_new = b"W" not in entries
-        """Was this journal never allowed to vote? The view is written before the first vote."""
+        self.is_new = b"P" not in entries
+        """Did this journal never hold a vote or view change of ours?"""
         self.votes: dict[tuple[Phase, View, Height], Vote] = {}
         self.locks: dict[Height, PreparedCertificate] = {}
         self.view_change: ViewChange | None = None
@@ -80,29 +81,34 @@ class Journal:
             self.view = decode(ViewRecord, value)
         elif kind == b"S":
             self.listening = decode(ListeningRecord, value) if value else None
-        else:
+        elif kind != b"P":
             raise InvariantBroken(f"unknown journal key {key.hex()}")
 
     def keep_vote(self, vote: Vote) -> None:
-        if self.is_new:
-            self.keep_view(self.view.view, active=self.view.active, new_view=self.view.new_view)
+        self._keep_participation()
         key = (vote.phase, vote.view, vote.height)
         if key in self.votes:
             raise InvariantBroken(f"a second vote in slot {key}")
         self.votes[key] = vote
         self._emit(Persist(key=_vote_key(*key), value=encode(vote)))
 
+    def _keep_participation(self) -> None:
+        """Written before the first word of ours, and never deleted: an emptied journal is not a new one."""
+        if self.is_new:
+            self.is_new = False
+            self._emit(Persist(key=b"P", value=b""))
+
     def keep_lock(self, lock: PreparedCertificate) -> None:
         self.locks[lock.header.height] = lock
         self._emit(Persist(key=_lock_key(lock.header.height), value=encode(lock)))
 
     def keep_view_change(self, message: ViewChange) -> None:
+        self._keep_participation()
         self.view_change = message
         self._emit(Persist(key=b"C", value=encode(message)))
 
     def keep_view(self, view: View, *, active: bool, new_view: NewView | None) -> None:
         self.view = ViewRecord(view=view, active=active, new_view=new_view)
-        self.is_new = False
         self._emit(Persist(key=b"W", value=encode(self.view)))
 
     def keep_listening(self, record: ListeningRecord | None) -> None:
