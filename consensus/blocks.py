@@ -23,12 +23,7 @@ class BlockCache:
 
     def get(self, digest: Digest) -> Block | None:
         """A block in flight or committed, from memory or from the store."""
-        block = self._blocks.get(digest)
-        if block is None:
-            block = self._stored(digest)
-            if block is not None:
-                self._durable[digest] = block.height
-        return block
+        return self._blocks.get(digest) or self._stored(digest)
 
     def remember(self, block: Block) -> None:
         self._blocks[block.digest] = block
@@ -38,7 +33,8 @@ class BlockCache:
         self._blocks[block.digest] = block
         if block.digest not in self._durable:
             self._durable[block.digest] = block.height
-            self._emit(PersistBlock(block=block))
+            if self._stored(block.digest) is None:
+                self._emit(PersistBlock(block=block))
 
     def drop_through(self, height: Height) -> None:
         self._blocks = {digest: block for digest, block in self._blocks.items() if block.height > height}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from consensus.messages import CommitCertificate, Domain, Evidence, Phase, PreparedCertificate, Vote
 from consensus.quorum import MemberSet
-from consensus.types import ReplicaId, Signature, Verify
+from consensus.types import DIGEST_BYTES, SIGNATURE_BYTES, ReplicaId, Signature, Verify
 
 
 def _are_distinct_members(signatures: Sequence[tuple[ReplicaId, Signature]], members: MemberSet) -> bool:
@@ -19,9 +19,15 @@ def _are_distinct_members(signatures: Sequence[tuple[ReplicaId, Signature]], mem
     return True
 
 
+def is_well_formed(vote: Vote) -> bool:
+    """Are its bytes no longer than an honest vote's? Checked before anything keeps one: a signed vote for a
+    "digest" of megabytes would be valid."""
+    return len(vote.digest) == DIGEST_BYTES and len(vote.signature) <= SIGNATURE_BYTES
+
+
 def verify_vote(vote: Vote, members: MemberSet, domain: Domain, verify: Verify) -> bool:
     """Is the vote signed by the member it names, and well formed?"""
-    if not members.holds(vote.replica) or vote.view < 0 or vote.height < 1:
+    if not members.holds(vote.replica) or vote.view < 0 or vote.height < 1 or not is_well_formed(vote):
         return False
     if vote.phase is Phase.PRE_PREPARE and vote.replica != members.primary(vote.view):
         return False

@@ -85,15 +85,16 @@ class Journal:
             raise InvariantBroken(f"unknown journal key {key.hex()}")
 
     def keep_vote(self, vote: Vote) -> None:
-        self._keep_participation()
+        self.keep_participation()
         key = (vote.phase, vote.view, vote.height)
         if key in self.votes:
             raise InvariantBroken(f"a second vote in slot {key}")
         self.votes[key] = vote
         self._emit(Persist(key=_vote_key(*key), value=encode(vote)))
 
-    def _keep_participation(self) -> None:
-        """Written before the first word of ours, and never deleted: an emptied journal is not a new one."""
+    def keep_participation(self) -> None:
+        """Written before the first word of ours, or once peers said that there is no chain yet; never deleted:
+        an emptied journal is not a new one."""
         if self.is_new:
             self.is_new = False
             self._emit(Persist(key=b"P", value=b""))
@@ -103,7 +104,7 @@ class Journal:
         self._emit(Persist(key=_lock_key(lock.header.height), value=encode(lock)))
 
     def keep_view_change(self, message: ViewChange) -> None:
-        self._keep_participation()
+        self.keep_participation()
         self.view_change = message
         self._emit(Persist(key=b"C", value=encode(message)))
 
@@ -114,6 +115,14 @@ class Journal:
     def keep_listening(self, record: ListeningRecord | None) -> None:
         self.listening = record
         self._emit(Persist(key=b"S", value=b"" if record is None else encode(record)))
+
+    def forget_views_below(self, view: View) -> None:
+        """Drop votes of views left for good: durable knowledge of a later view keeps us from voting in them."""
+        old = [key for key in self.votes if key[1] < view]
+        for key in old:
+            del self.votes[key]
+        if old:
+            self._emit(Forget(keys=tuple(_vote_key(*key) for key in old)))
 
     def forget_through(self, height: Height) -> None:
         """Drop votes and locks of slots at or below a committed height."""

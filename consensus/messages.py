@@ -127,6 +127,8 @@ class Greeting(Wire, frozen=True, tag=9):
     certificate: CommitCertificate | None
     held: tuple[Vote, ...]
     held_view_change: ViewChange | None
+    asks: bool
+    """The sender still waits for greetings before it may vote: answer with one. Greetings may be lost too."""
 
 
 class Evidence(Wire, frozen=True, tag=10):

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from consensus.block import Block, Header
-from consensus.certificates import verify_commit_certificate, verify_vote
+from consensus.certificates import is_well_formed, verify_commit_certificate, verify_vote
 from consensus.effects import Behind, Broadcast, Build, Commit, Execute, ProposalRejected, Send
 from consensus.errors import InvariantBroken
 from consensus.events import BlockBuilt, BlockExecuted
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consensus.replica import Replica
 
 BUFFERED_PER_WINDOW: Final = 6
-"""Messages kept per peer for a view not entered yet, in windows: three phases, twice the heights."""
+"""Votes kept per peer for a view not entered yet, in windows: three phases, twice the heights."""
 
 
 class NormalCase:
@@ -35,18 +35,28 @@ class NormalCase:
         self.certificates: dict[Height, CommitCertificate] = {}
         """Certificates of blocks not committed here yet, within the watermarks."""
         self._building: tuple[View, Height] | None = None
-        self._future: dict[ReplicaId, deque[Vote | Proposal]] = {}
+        self._is_work_new = False
+        """Did work come while a block was being built? An empty block then does not mean that there is none."""
+        self._requested: Digest | None = None
+        """The certified block that was asked for since the last repetition."""
+        self._future: dict[ReplicaId, deque[Vote]] = {}
         self._asked_status: dict[ReplicaId, View] = {}
+        self._ahead: dict[ReplicaId, Height] = {}
+        """The last height above our watermarks that each peer voted at."""
 
     def on_vote(self, sender: ReplicaId, vote: Vote) -> None:
         r = self._r
         if vote.replica != sender:
             r.misbehaved(sender, "vote of somebody else")
             return
+        if not is_well_formed(vote):
+            r.misbehaved(sender, "vote of the wrong size")
+            return
         if vote.view < self.log.view or not self._is_for_this_log(sender, vote):
             r.peers.tell_new_view(sender, vote.view)
             return
         if not self._between_watermarks(vote.height):
+            self._ahead[sender] = vote.height
             return
         known = self.log.get(vote.height)
         if known is not None and known.has(vote):
@@ -58,21 +68,19 @@ class NormalCase:
         if evidence is not None:
             r.peers.keep_evidence(evidence)
 
-    def _is_for_this_log(self, sender: ReplicaId, item: Vote | Proposal) -> bool:
-        """False for a view not entered yet: the message waits for it, in a bounded queue."""
+    def _is_for_this_log(self, sender: ReplicaId, vote: Vote) -> bool:
+        """False for a view not entered yet: the vote waits for it, in a bounded queue."""
         r = self._r
-        view = (item.vote if isinstance(item, Proposal) else item).view
+        view = vote.view
         if view == self.log.view:
             return True
         if view < self.log.view or view > r.view + MAX_VIEW_DISTANCE:
             return False
         queue = self._future.setdefault(sender, deque(maxlen=BUFFERED_PER_WINDOW * r.config.window))
-        if queue and _view_of(queue[-1]) < view:
+        if queue and queue[-1].view < view:
             # Only the latest view is worth waiting for: an honest peer has left the ones before.
             queue.clear()
-        if isinstance(item, Proposal) and sum(isinstance(i, Proposal) for i in queue) >= 2 * r.config.window:
-            return False
-        queue.append(item)
+        queue.append(vote)
         if view > r.view and self._asked_status.get(sender, -1) < view:
             self._asked_status[sender] = view
             r.emit(Send(to=sender, message=r.peers.status()))
@@ -90,13 +98,15 @@ class NormalCase:
         if vote.phase is not Phase.PRE_PREPARE or vote.replica != sender or vote.digest != header.digest:
             r.misbehaved(sender, "proposal that does not fit its vote")
             return
-        if vote.view > self.log.view and sender != r.members.primary(vote.view):
+        if sender != r.members.primary(vote.view):
             r.misbehaved(sender, "proposal from a backup")
             return
-        if not self._is_for_this_log(sender, proposal):
-            r.peers.tell_new_view(sender, vote.view)
+        if vote.view != self.log.view or not self._between_watermarks(vote.height):
+            # Only the vote may wait. The block is not checked yet and may be large: it is fetched when needed.
+            self.on_vote(sender, vote)
             return
-        if not self._between_watermarks(vote.height) or header.height != vote.height:
+        if header.height != vote.height:
+            r.misbehaved(sender, "proposal that does not fit its vote")
             return
         if not block.is_whole():
             r.misbehaved(sender, "block that does not fit its header")
@@ -131,8 +141,7 @@ class NormalCase:
         height = certificate.height
         if height <= r.tip.height:
             return
-        known = self.certificates.get(height)
-        if known is None:
+        if height not in self.certificates:
             if not verify_commit_certificate(certificate, r.members, r.domain, r.verify):
                 r.misbehaved(sender, "bad commit certificate")
                 return
@@ -140,8 +149,6 @@ class NormalCase:
                 self.certificates[height] = certificate
         if height > r.tip.height + 1:
             r.emit(Behind(height=height))
-        elif r.blocks.get(certificate.digest) is None:
-            self._request_certified(certificate)
 
     def on_synced(self, block: Block, certificate: CommitCertificate) -> None:
         r = self._r
@@ -151,6 +158,9 @@ class NormalCase:
             return
         if verify_commit_certificate(certificate, r.members, r.domain, r.verify):
             self._commit(block, certificate)
+
+    def work_changed(self, *, pending: bool) -> None:
+        self._r.work_pending = self._is_work_new = pending
 
     def maybe_build(self) -> None:
         """Propose as soon as there is work and the window has room; no block timer."""
@@ -167,6 +177,7 @@ class NormalCase:
         if (Phase.PRE_PREPARE, r.view, height) in r.journal.votes:
             return
         self._building = (r.view, height)
+        self._is_work_new = False
         r.emit(Build(view=r.view, height=height, parent=parent))
 
     def _last_accepted(self) -> Header:
@@ -185,7 +196,7 @@ class NormalCase:
         self._building = None
         block = event.block
         if block is None:
-            r.work_pending = False
+            r.work_pending = self._is_work_new
             return
         parent = self._last_accepted()
         if event.view != r.view or not r.active or block.header.parent != parent.digest:
@@ -276,21 +287,30 @@ class NormalCase:
         if header.height <= r.views.last_chosen_height:
             if header.digest != r.views.chosen_digest(header.height):
                 return "not the block the new view has to propose again"
+        elif self._has_voted_for(header):
+            return None
         elif header.time_ms > r.now_ms + r.config.max_clock_ahead_ms:
             return f"block time {header.time_ms - r.now_ms} ms ahead of this clock"
         elif header.time_ms < r.now_ms - r.config.max_clock_behind_ms:
             return f"block time {r.now_ms - header.time_ms} ms behind this clock"
         return None
 
+    def _has_voted_for(self, header: Header) -> bool:
+        """Did this replica say yes to it in this view before it restarted? Then its time was judged then."""
+        r = self._r
+        phase = Phase.PRE_PREPARE if r.primary == r.id else Phase.PREPARE
+        vote = r.journal.votes.get((phase, r.view, header.height))
+        return vote is not None and vote.digest == header.digest
+
     def _request_block(self, slot: Slot) -> None:
-        """Ask those who vouch for a block we have not seen: the primary and one that prepared it."""
+        """Ask those who vouch for a block we have not seen: the primary, and f + 1 of those that prepared it."""
         r = self._r
         if slot.pre_prepare is None or slot.requested:
             return
         slot.requested = True
         digest = slot.pre_prepare.digest
         holders = [slot.pre_prepare.replica, *(v.replica for v in slot.supporters(Phase.PREPARE, digest))]
-        for holder in [h for h in dict.fromkeys(holders) if h != r.id][:2]:
+        for holder in [h for h in dict.fromkeys(holders) if h != r.id][: r.members.weak_quorum + 1]:
             r.emit(Send(to=holder, message=BlockRequest(digest=digest)))
 
     def on_executed(self, event: BlockExecuted) -> None:
@@ -356,17 +376,19 @@ class NormalCase:
             if certificate is None:
                 return False
             self.certificates[height] = certificate
-            if r.blocks.get(certificate.digest) is None:
-                self._request_certified(certificate)
         block = r.blocks.get(certificate.digest)
         if block is None:
+            self._request_certified(certificate)
             return False
         self._commit(block, certificate)
         return True
 
     def _request_certified(self, certificate: CommitCertificate) -> None:
-        """Ask f + 1 of those who committed a block for it: one of them is honest and keeps it."""
+        """Ask f + 1 of those who committed a block for it, once: one of them is honest and keeps it."""
         r = self._r
+        if self._requested == certificate.digest:
+            return
+        self._requested = certificate.digest
         signers = [replica for replica, _ in certificate.signatures if replica != r.id]
         for replica in signers[: r.members.weak_quorum]:
             r.emit(Send(to=replica, message=BlockRequest(digest=certificate.digest)))
@@ -397,17 +419,18 @@ class NormalCase:
         r = self._r
         self.log = Log(view)
         self._building = None
+        self._ahead = {}
         wanted = {header.digest for header in r.views.awaited()}
         wanted.update(lock.header.digest for lock in r.journal.locks.values())
+        wanted.update(certificate.digest for certificate in self.certificates.values())
         r.blocks.retain(wanted)
 
     def replay_future(self) -> None:
-        r = self._r
         waiting, self._future = self._future, {}
         for sender in sorted(waiting):
-            for item in waiting[sender]:
-                if _view_of(item) >= self.log.view:
-                    r.on_message(sender, item)
+            for vote in waiting[sender]:
+                if vote.view >= self.log.view:
+                    self.on_vote(sender, vote)
 
     def advance(self) -> None:
         """Take every step the slots allow: accept, prepare, commit, finish. Then propose more."""
@@ -422,23 +445,22 @@ class NormalCase:
 
     @property
     def is_open(self) -> bool:
-        """Is something proposed above the tip? Votes of fewer than f + 1 others do not count: one faulty
-        backup must not keep the timers of an idle cluster running."""
+        """Is something proposed above the tip, or has it to be proposed again? Votes of fewer than f + 1 others
+        do not count: one faulty backup must not keep the timers of an idle cluster running."""
         r = self._r
-        return any(
+        return r.views.has_chosen_open or any(
             slot.pre_prepare is not None or max(map(len, slot.votes.values())) >= r.members.weak_quorum
             for slot in self.log.above(r.tip.height)
         )
 
-    def ask_again(self) -> None:
-        """Ask once more for blocks that did not come."""
+    @property
+    def is_behind(self) -> bool:
+        """Do f + 1 others vote further up than this replica can follow? Then a connection lost messages."""
         r = self._r
-        for slot in self.log.above(r.tip.height):
+        return sum(height > r.tip.height for height in self._ahead.values()) >= r.members.weak_quorum
+
+    def ask_again(self) -> None:
+        """Have blocks that did not come asked for once more, in this step."""
+        self._requested = None
+        for slot in self.log.above(self._r.tip.height):
             slot.requested = False
-        certificate = self.certificates.get(Height(r.tip.height + 1))
-        if certificate is not None and r.blocks.get(certificate.digest) is None:
-            self._request_certified(certificate)
-
-
-def _view_of(item: Vote | Proposal) -> View:
-    return item.vote.view if isinstance(item, Proposal) else item.view

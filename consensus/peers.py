@@ -48,6 +48,17 @@ class Peers:
             r.views.show_new_view(peer)
 
     def on_connected(self, peer: ReplicaId) -> None:
+        self._greet(peer)
+        for message in self.open_messages():
+            self._r.emit(Send(to=peer, message=message))
+
+    def ask_greetings(self) -> None:
+        """Greet again all peers whose word is missing before this replica may vote."""
+        for peer in map(ReplicaId, range(self._r.members.n)):
+            if peer != self._r.id and self._r.probation.needs_greeting(peer):
+                self._greet(peer, asks=True)
+
+    def _greet(self, peer: ReplicaId, *, asks: bool = False) -> None:
         r = self._r
         held = [
             slot.votes[phase][peer]
@@ -60,10 +71,9 @@ class Peers:
             certificate=r.certificate,
             held=tuple(held),
             held_view_change=r.views.held(peer),
+            asks=asks,
         )
         r.emit(Send(to=peer, message=greeting))
-        for message in self.open_messages():
-            r.emit(Send(to=peer, message=message))
 
     def open_messages(self) -> Sequence[Message]:
         """Own words that may still matter: what was lost with a connection costs no timeout."""
@@ -76,6 +86,10 @@ class Peers:
         votes = [vote for vote in r.journal.votes.values() if vote.view == r.view]
         return sorted(votes, key=lambda vote: (vote.height, vote.phase))
 
+    def repeat_open_messages(self) -> None:
+        for message in self.open_messages():
+            self._r.emit(Broadcast(message=message))
+
     def on_greeting(self, sender: ReplicaId, greeting: Greeting) -> None:
         r = self._r
         height = Height(0)
@@ -86,27 +100,35 @@ class Peers:
                 return
             height = certificate.height
         lost = self._lost_words(greeting)
-        r.probation.greeted(sender, height, greeting.view, lost=lost, tip=r.tip.height)
+        reason, view = (None, View(0)) if lost is None else lost
+        r.probation.greeted(sender, height, greeting.view, lost=reason, tip=r.tip.height, lost_view=view)
         if certificate is not None:
             r.slots.on_certificate(sender, certificate)
+        if greeting.asks:
+            self._greet(sender)
         self.help(sender, greeting.view, height, is_active=True)
 
-    def _lost_words(self, greeting: Greeting) -> str | None:
-        """What the peer holds of this replica's own words that its journal does not have."""
+    def _lost_words(self, greeting: Greeting) -> tuple[str, View] | None:
+        """What the peer holds of this replica's own words that its journal does not have, and that word's view."""
         r = self._r
         for vote in greeting.held[: BUFFERED_PER_WINDOW * r.config.window]:
-            if vote.replica != r.id or vote.height <= r.tip.height:
+            # Votes of views this replica has left are forgotten; it cannot vote in them again.
+            if vote.replica != r.id or vote.height <= r.tip.height or vote.view < r.view:
                 continue
             if r.journal.votes.get((vote.phase, vote.view, vote.height)) == vote:
                 continue
-            if verify_vote(vote, r.members, r.domain, r.verify):
-                return f"a peer holds our vote at height {vote.height}, view {vote.view}, which our store has lost"
+            if not verify_vote(vote, r.members, r.domain, r.verify):
+                # No honest peer keeps one: look no further, so that a greeting costs one bad signature at most.
+                return None
+            what = f"our vote at height {vote.height}, view {vote.view}"
+            return f"a peer holds {what}, which our store has lost", vote.view
         change = greeting.held_view_change
         if change is not None and change.replica == r.id:
             own = r.journal.view_change
             message = r.domain.view_change(change)
             if (own is None or own.view < change.view) and r.verify(r.members.key(r.id), change.signature, message):
-                return f"a peer holds our view change for view {change.view}, which our store has lost"
+                what = f"our view change for view {change.view}"
+                return f"a peer holds {what}, which our store has lost", change.view
         return None
 
     def keep_evidence(self, evidence: Evidence) -> None:

@@ -58,7 +58,8 @@ from consensus.normal_case import NormalCase
 from consensus.peers import Peers
 from consensus.probation import Probation
 from consensus.quorum import MemberSet
-from consensus.types import Digest, Height, PublicKey, ReplicaId, Sign, Signature, Verify, View
+from consensus.types import DIGEST_BYTES, Digest, Height, PublicKey, ReplicaId, Sign, Signature, Verify, View
+from consensus.view_change import MAX_WINDOW
 from consensus.view_changer import ViewChanger
 
 VERIFIED_MAX: Final = 8_192
@@ -80,6 +81,10 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
     rotate_blocks: int = 10_000
     """The primary changes each so many blocks: a slow one does not stay for ever, and a replica that
     listens gets the later view it waits for. 0: only when the primary fails."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.window <= MAX_WINDOW:
+            raise ValueError(f"a window has 1 to {MAX_WINDOW} blocks, not {self.window}")
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +192,7 @@ class Replica:
             case BlockBuilt():
                 self.slots.on_built(event)
             case WorkChanged(pending=pending):
-                self.work_pending = pending
+                self.slots.work_changed(pending=pending)
             case BlockSynced(block=block, certificate=certificate):
                 self.slots.on_synced(block, certificate)
             case TimerFired(timer=timer):
@@ -236,7 +241,7 @@ class Replica:
             case NewView():
                 self.views.on_new_view(sender, message)
             case BlockRequest(digest=digest):
-                block = self.blocks.get(digest)
+                block = self.blocks.get(digest) if len(digest) == DIGEST_BYTES else None
                 if block is not None:
                     self.emit(Send(to=sender, message=BlockReply(block=block)))
             case BlockReply(block=block):
@@ -255,12 +260,19 @@ class Replica:
 
     def _advance(self) -> None:
         """Take every step the slots allow: accept, prepare, commit, finish. Then propose more."""
-        self.probation.progressed(self.tip.height, self.view, self.active)
-        if self.voting != self._was_voting:
-            self._was_voting = self.voting
-            self.emit(VotingChanged(voting=self.voting, reason=self.probation.reason))
-        self.views.advance()
-        self.slots.advance()
+        while True:
+            self.probation.progressed(self.tip.height, self.view, self.active)
+            if self.voting != self._was_voting:
+                self._was_voting = self.voting
+                self.emit(VotingChanged(voting=self.voting, reason=self.probation.reason))
+                # Peers connected while nothing could be said to them; what a crash cut off is said now.
+                self.peers.repeat_open_messages()
+            record = self.journal.view
+            self.views.advance()
+            self.slots.advance()
+            if self.journal.view is record:
+                return
+            # A planned change of the primary came with a commit: perhaps all others asked for it before.
 
     def _needs_progress(self) -> bool:
         if not self.voting:
@@ -273,8 +285,10 @@ class Replica:
         """Timers run only while there is something to wait for."""
         is_restarted, self._is_progress_restarted = self._is_progress_restarted, False
         self._run(Timer.PROGRESS, self._needs_progress(), self.views.timeout_ms(), is_restarted=is_restarted)
-        is_open = self._needs_progress() or (self.voting and not self.active) or bool(self.slots.certificates)
-        self._run(Timer.RESEND, is_open or self.views.is_fetching, max(1, self.config.view_timeout_ms // 2))
+        # A replica that only listens asks too: nobody else would notice what it has missed.
+        is_open = self.work_pending or self.slots.is_open or bool(self.slots.certificates) or self.views.is_fetching
+        is_waiting = not self.active or self.slots.is_behind or self.probation.needs_greetings
+        self._run(Timer.RESEND, is_open or is_waiting, max(1, self.config.view_timeout_ms // 2))
 
     def _run(self, timer: Timer, is_needed: bool, delay_ms: int, *, is_restarted: bool = False) -> None:
         if is_needed and (is_restarted or timer not in self._running):
@@ -288,16 +302,20 @@ class Replica:
         self._is_progress_restarted = True
 
     def _on_timer(self, timer: Timer) -> None:
+        if timer not in self._running:
+            # It fired while it was being cancelled.
+            return
         self._running.discard(timer)
         if timer is Timer.PROGRESS:
             self.views.timed_out()
             return
+        if self.probation.needs_greetings:
+            self.peers.ask_greetings()
+        self.emit(Broadcast(message=self.peers.status()))
         if self.tip.height > self._repeated_tip:
-            # Blocks are flowing: nothing seems lost.
+            # Blocks are flowing: no vote of ours seems lost. But perhaps they flow because others bring them.
             self._repeated_tip = self.tip.height
             return
-        self.emit(Broadcast(message=self.peers.status()))
-        for message in self.peers.open_messages():
-            self.emit(Broadcast(message=message))
+        self.peers.repeat_open_messages()
         self.views.fetch_again()
         self.slots.ask_again()

@@ -7,12 +7,19 @@ linked by digest, so what lies above a lost block is dropped (docs/protocol.md, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from consensus.block import Header
 from consensus.certificates import verify_commit_certificate, verify_prepared_certificate
 from consensus.messages import CommitCertificate, Domain, NewView, PreparedCertificate, ViewChange
 from consensus.quorum import MemberSet
 from consensus.types import Digest, Height, Verify
+
+MAX_WINDOW: Final = 64
+"""Largest window a replica may be configured with."""
+PREFIX_MAX: Final = 2 * MAX_WINDOW
+"""Longest prepared prefix. Part of the protocol, not of the configuration: replicas with different windows, as
+during a rolling change, still have to accept each other's view changes."""
 
 
 def prepared_prefix(tip: Header, locks: Mapping[Height, PreparedCertificate]) -> tuple[PreparedCertificate, ...]:

@@ -15,7 +15,7 @@ from consensus.block import Header
 from consensus.effects import Broadcast, Send, ViewChangeStarted, ViewEntered
 from consensus.messages import BlockRequest, CommitCertificate, NewView, Notice, Phase, ViewChange, Vote
 from consensus.types import Digest, Height, ReplicaId, Signature, View
-from consensus.view_change import choose, prepared_prefix, verify_new_view, verify_view_change
+from consensus.view_change import PREFIX_MAX, choose, prepared_prefix, verify_new_view, verify_view_change
 
 if TYPE_CHECKING:
     from consensus.replica import Replica
@@ -31,9 +31,13 @@ class ViewChanger:
         self._r = replica
         self._changes: dict[ReplicaId, ViewChange] = {}
         """The latest view change of each replica, one slot per sender."""
+        self._base = Height(0)
+        """Height that was final when the view started: nothing new is proposed or accepted up to there."""
         self._chosen: dict[Height, Header] = {}
         self._fetching: dict[Digest, Header] = {}
         """Blocks the new primary still needs before it may send the new view."""
+        self._shown: dict[ReplicaId, tuple[View, int]] = {}
+        """Which new view each peer was shown last, and when."""
         own = replica.journal.view_change
         if own is not None and not replica.active and own.view == replica.view:
             self._changes[replica.id] = own
@@ -43,6 +47,7 @@ class ViewChanger:
 
     def _adopt(self, new_view: NewView) -> CommitCertificate | None:
         base, chosen = choose(new_view.view_changes, self._r.genesis.digest)
+        self._base = Height(0 if base is None else base.height)
         self._chosen = {header.height: header for header in chosen}
         return base
 
@@ -50,8 +55,11 @@ class ViewChanger:
 
     @property
     def last_chosen_height(self) -> Height:
-        """Highest height the current view had to propose again; 0 if none."""
-        return max(self._chosen, default=Height(0))
+        """Highest height that was decided for the current view by the view changes it started from.
+
+        That includes heights which were final already: a replica, the primary too, may still be below them.
+        """
+        return max(self._chosen, default=self._base)
 
     def chosen_digest(self, height: Height) -> Digest | None:
         header = self._chosen.get(height)
@@ -61,6 +69,11 @@ class ViewChanger:
         """Headers whose blocks this view needs: to propose again, or to be fetched first."""
         above = [header for height, header in self._chosen.items() if height > self._r.tip.height]
         return above + list(self._fetching.values())
+
+    @property
+    def has_chosen_open(self) -> bool:
+        """Is a block that this view had to propose again not final yet?"""
+        return self._r.active and any(height > self._r.tip.height for height in self._chosen)
 
     @property
     def is_fetching(self) -> bool:
@@ -162,7 +175,7 @@ class ViewChanger:
             members=r.members,
             domain=r.domain,
             verify=r.verify,
-            prefix_max=2 * r.config.window,
+            prefix_max=PREFIX_MAX,
         )
         if fault is not None:
             r.misbehaved(sender, f"view change: {fault}")
@@ -181,6 +194,7 @@ class ViewChanger:
             # Whichever views they name: the lowest is one an honest replica is at or has passed (trap 21).
             self.start(min(above), f"{len(above)} replicas ask for later views")
         self._try_new_view()
+        self._propose_again()
 
     # Entering a view
 
@@ -232,7 +246,7 @@ class ViewChanger:
             members=r.members,
             domain=r.domain,
             verify=r.verify,
-            prefix_max=2 * r.config.window,
+            prefix_max=PREFIX_MAX,
         )
         if fault is not None:
             r.misbehaved(sender, f"new view: {fault}")
@@ -242,6 +256,7 @@ class ViewChanger:
     def _enter(self, message: NewView) -> None:
         r = self._r
         r.journal.keep_view(message.view, active=True, new_view=message)
+        r.journal.forget_views_below(message.view)
         base = self._adopt(message)
         self._fetching = {}
         self._changes = {s: c for s, c in self._changes.items() if c.view > message.view}
@@ -250,24 +265,36 @@ class ViewChanger:
         r.emit(ViewEntered(view=message.view, primary=r.primary, reason=f"{len(self._chosen)} blocks proposed again"))
         if base is not None:
             r.slots.on_certificate(r.primary, base)
-        if r.primary == r.id:
-            self._propose_again(base)
+        if r.certificate is not None and r.tip.height > self._base:
+            # Nobody votes again at a height that is final for him: without this the others would wait for it.
+            r.emit(Broadcast(message=Notice(certificate=r.certificate)))
+        self._propose_again()
         r.slots.replay_future()
 
-    def _propose_again(self, base: CommitCertificate | None) -> None:
-        """The primary's pre-prepares for the chosen blocks; their bytes are fetched by those who lack them."""
+    def _propose_again(self) -> None:
+        """The primary's pre-prepares for the chosen blocks; their bytes are fetched by those who lack them.
+
+        Runs in every step: a crash may have come between the new view and these.
+        """
         r = self._r
-        if r.certificate is not None and (base is None or base.height < r.tip.height):
-            r.emit(Broadcast(message=Notice(certificate=r.certificate)))
+        if not (r.active and r.voting and r.primary == r.id):
+            return
         for height in sorted(self._chosen):
-            header = self._chosen[height]
-            block = r.blocks.get(header.digest)
-            if height > r.tip.height and block is not None:
-                vote = r.slots.vote(r.slots.log.slot(height), Phase.PRE_PREPARE, header.digest, block)
+            if height <= r.tip.height:
+                continue
+            slot, header = r.slots.log.slot(height), self._chosen[height]
+            block = None if slot.pre_prepare is not None else r.blocks.get(header.digest)
+            if block is not None:
+                vote = r.slots.vote(slot, Phase.PRE_PREPARE, header.digest, block)
                 if vote is not None:
                     r.emit(Broadcast(message=vote))
 
     def show_new_view(self, peer: ReplicaId) -> None:
-        new_view = self._r.journal.view.new_view
-        if new_view is not None:
-            self._r.emit(Send(to=peer, message=new_view))
+        """Show a peer how the current view started; not more often than an honest one asks, for it is large."""
+        r = self._r
+        new_view = r.journal.view.new_view
+        view, shown_ms = self._shown.get(peer, (View(-1), 0))
+        is_recent = view == r.view and abs(r.now_ms - shown_ms) < r.config.view_timeout_ms // 4
+        if new_view is not None and not is_recent:
+            self._shown[peer] = (r.view, r.now_ms)
+            r.emit(Send(to=peer, message=new_view))

@@ -1,0 +1,77 @@
+# Everything a developer runs. Each target makes its own environment in .venv; nothing has to be installed first.
+VENV   ?= .venv
+PYTHON ?=
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# Real node processes share the machine with the test that drives them: cluster tests run one at a time.
+WORKERS ?= auto
+
+.PHONY: help demo test check test-slow sim cluster bench soak full-size lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       four nodes, real claims, one primary killed half way: watch it, about a minute"
+	@echo "make test       format, lint, types and the fast tests, with a four-node smoke test"
+	@echo "make test-slow  the simulator's long runs, crash tests and clusters of real processes"
+	@echo "make sim        only the simulator: SEEDS=n seeds for each mix of faults"
+	@echo "make bench      first speed figures, as build/first-figures.md and .json"
+	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
+	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
+	@echo "make lock       pin the dependencies again, with hashes"
+	@echo "make clean      remove what the targets made, .venv included"
+
+# One lock serves every supported Python; --require-hashes refuses whatever is not in it.
+$(VENV)/.runtime: requirements.lock pyproject.toml .ci/find-python
+	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && \
+	  { [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "Making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); }; }
+	@echo "Installing the pinned dependencies"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the pinned development tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime
+	@$(BIN)/weal demo $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict
+
+test: check
+	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m "slow and not cluster"
+	$(PYTEST) -m "slow and cluster"
+
+cluster: $(VENV)/.dev
+	$(PYTEST) tests/cluster
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.first_figures $(ARGS)
+
+MINUTES ?= 10
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
+
+full-size: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.full_size $(ARGS)
+
+SEEDS ?= 200
+sim: $(VENV)/.dev
+	$(BIN)/python -m tests.sim --seeds $(SEEDS) $(ARGS)
+
+# One lock for every supported Python: --universal keeps the marker lines and the hashes of all wheels.
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install --user uv" >&2; exit 1; }
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group dev --output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis localnet .localnet

@@ -1,0 +1,1 @@
+"""Load, speed figures, soak and the full-size run, over real node processes."""

@@ -1,0 +1,266 @@
+"""Records of the claims application as the API answers them; they describe what `node.claims.views` makes.
+
+A test reads real records through these types, unknown fields forbidden, so the two cannot drift apart.
+Money is a decimal string with the currency beside it; `_ms` is UTC milliseconds of chain time.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Money = Annotated[str, Meta(extra_json_schema={"pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, description="Such as 300000.00.")]
+
+
+class _View(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class AilmentView(_View):
+    code: str
+    name: str
+    tier: str
+
+
+class InvestigationView(_View):
+    organisation: str
+    finding: str
+    report: str
+    """Commitment to the report, hex."""
+    clause: str | None
+    reason: str | None
+
+
+class ReviewView(_View):
+    organisation: str
+    decision: str
+    clause: str | None
+    evidence: str | None
+    reason: str | None
+
+
+class PaymentView(_View):
+    organisation: str
+    receipt: str
+
+
+class ClaimView(_View):
+    """A claim. `assigned` has the next step to do, until `deadline_ms`."""
+
+    id: str
+    plan: str
+    plan_version: int
+    """The version in force on the day of diagnosis."""
+    member: str
+    status: str
+    ailment: AilmentView
+    diagnosis_date: str
+    accident: bool
+    currency: str
+    claimed: Money
+    amount: Money | None
+    """Once it is accepted."""
+    evidence: str
+    filed_ms: int
+    filed_by: str
+    changed_ms: int
+    assigned: str | None
+    passed_on: int
+    """How often the step went to another organisation because a deadline passed."""
+    deadline_ms: int | None
+    investigation: InvestigationView | None
+    review: ReviewView | None
+    cycle: int | None
+    payment: PaymentView | None
+    previous_claim: str | None
+
+
+class MemberView(_View):
+    """A member of a plan. `billed` is what the shares so far add up to."""
+
+    id: str
+    plan: str
+    status: str
+    enrolled_by: str
+    person: str
+    """Commitment to the person's identity, hex."""
+    birth_month: str
+    age_years: int
+    enrolled_on: str
+    cover_from: str
+    cover_until: str | None
+    pays_through: str | None
+    key: str | None
+    open_claims: int
+    paid_claims: int
+    last_claim: str | None
+    currency: str
+    billed: Money
+
+
+class CycleView(_View):
+    """One cycle of a plan: what was shared, by how many."""
+
+    plan: str
+    cycle: int
+    status: str
+    plan_version: int
+    disclosure_ms: int
+    disclosure_date: str
+    settlement_ms: int
+    members: int
+    members_of: dict[str, int]
+    currency: str
+    cases: int
+    payouts: Money
+    fee: Money
+    surplus_before: Money
+    surplus_after: Money | None
+    share: Money | None
+    """Of each member; null until the cycle is settled."""
+
+
+class StatementItem(CycleView):
+    running_total: Money | None
+
+
+class StatementView(_View):
+    """A member's bill: every cycle the member shares in."""
+
+    member: str
+    plan: str
+    pays_through: str | None
+    currency: str
+    total: Money
+    items: list[StatementItem]
+    next: str | None
+    """Cursor of the following cycles."""
+
+
+class TotalsView(_View):
+    """Totals of one plan."""
+
+    members_enrolled: int
+    members_sharing: int
+    members_sharing_of: dict[str, int]
+    claims: int
+    claims_by_status: dict[str, int]
+    open_cycle: int
+    next_disclosure_ms: int
+    next_settlement_ms: int
+    currency: str
+    shared: Money
+    settled: Money
+    fees: Money
+    surplus: Money
+    payable: Money
+    paid: Money
+    confirmed: Money
+    share_since_start: Money
+
+
+class PlanTotalsView(TotalsView):
+    plan: str
+
+
+class PlanView(_View):
+    """Terms in force when the open cycle is disclosed, as in the genesis file, and totals."""
+
+    code: str
+    version: int
+    number: int
+    versions: list[int]
+    name: str
+    effective_day: int
+    currency: str
+    minor_digits: int
+    benefit: str
+    utc_offset_minutes: int
+    waiting_days: int
+    waiting_members_share: bool
+    entry_age_min_months: int
+    entry_age_max_years: int
+    cover_until_age_years: int
+    report_window_days: int
+    open_claims_max: int
+    exit_after_payout: bool
+    fee_bps: int
+    calendar: dict[str, Any]
+    deadlines: dict[str, int]
+    age_bands: list[dict[str, int]]
+    clauses: list[dict[str, str]]
+    ailments: list[dict[str, Any]]
+    totals: TotalsView
+
+
+class OrganisationView(_View):
+    """A member of the consortium, and the deadlines it has missed."""
+
+    number: int
+    name: str
+    node_key: str
+    account_keys: list[str]
+    roles: list[str]
+    investigations_missed: int
+    reviews_missed: int
+    payments_missed: int
+
+
+class ProgrammeView(_View):
+    """Totals of every plan, and of all together."""
+
+    chain: str
+    members_enrolled: int
+    claims: int
+    claims_by_status: dict[str, int]
+    plans: list[PlanTotalsView]
+
+
+class SenderView(_View):
+    """Whose account a key is."""
+
+    key: str
+    organisation: str
+    member: str | None
+    highest_sequence: int
+    """Used in a committed block."""
+    next_sequence: int
+    """Free, as far as this node knows."""
+
+
+class EvidenceView(_View):
+    """A recorded proof that a replica signed two different votes in one slot."""
+
+    digest: str
+    organisation: str
+    height: int
+    evidence: str
+
+
+class ReceiptView(msgspec.Struct, kw_only=True):
+    """What became of a transaction, or what the clock did."""
+
+    transaction: str | None
+    """Null in the clock's receipt."""
+    code: int
+    """Result code of the ledger; 0 is success."""
+    result: str
+    description: str
+    detail: str
+    events: list[dict[str, Any]]
+    """Each has `what`, such as claim-filed, and what it is about."""
+
+
+class TransactionView(msgspec.Struct, kw_only=True):
+    """A transaction with named fields; the form that POST /v1/transactions takes too."""
+
+    sender: str
+    sequence: int
+    valid_until_ms: int
+    actions: list[dict[str, Any]]
+    """Each has `action`, such as file-claim, and its fields."""
+    signature: str
+    id: str | UnsetType = UNSET
+    genesis: str | UnsetType = UNSET

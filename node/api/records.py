@@ -1,0 +1,103 @@
+"""Claims, members, plans and organisations: records of the claims application, with proofs on request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from node.api.call import Call, found
+from node.api.shapes import (
+    ClaimPath,
+    ClaimsQuery,
+    MemberPath,
+    MembersQuery,
+    Nothing,
+    OrganisationPath,
+    PageQuery,
+    PlanPath,
+    ProveQuery,
+)
+
+
+async def claims(call: Call[Nothing, ClaimsQuery, None]) -> web.Response:
+    query = call.query
+    records, following = call.backend.claims(
+        status=query.status,
+        plan=query.plan,
+        member=query.member,
+        organisation=query.organisation,
+        cursor=query.cursor,
+        limit=call.limit(query.limit),
+    )
+    return call.page(records, following)
+
+
+async def claim(call: Call[ClaimPath, ProveQuery, None]) -> web.Response:
+    name = call.path.id
+    record = found(call.backend.claim(name), "claim", name)
+    proof = call.backend.prove_state(call.backend.record_key("claim", name)) if call.query.prove else None
+    return call.record(record, proof=proof)
+
+
+async def members(call: Call[Nothing, MembersQuery, None]) -> web.Response:
+    query = call.query
+    records, following = call.backend.members(
+        plan=query.plan, organisation=query.organisation, cursor=query.cursor, limit=call.limit(query.limit)
+    )
+    return call.page(records, following)
+
+
+async def member(call: Call[MemberPath, ProveQuery, None]) -> web.Response:
+    name = call.path.id
+    record = found(call.backend.member(name), "member", name)
+    proof = call.backend.prove_state(call.backend.record_key("member", name)) if call.query.prove else None
+    return call.record(record, proof=proof)
+
+
+async def statement(call: Call[MemberPath, PageQuery, None]) -> web.Response:
+    name, query = call.path.id, call.query
+    record = call.backend.statement(name, cursor=query.cursor, limit=call.limit(query.limit))
+    return call.record(found(record, "member", name))
+
+
+async def plans(call: Call[Nothing, Nothing, None]) -> web.Response:
+    return call.page(call.backend.plans(), "")
+
+
+async def plan(call: Call[PlanPath, ProveQuery, None]) -> web.Response:
+    name = call.path.code
+    record = found(call.backend.plan(name), "plan", name)
+    proof = call.backend.prove_state(call.backend.record_key("plan", name)) if call.query.prove else None
+    return call.record(record, proof=proof)
+
+
+async def cycles(call: Call[PlanPath, PageQuery, None]) -> web.Response:
+    query = call.query
+    answer = call.backend.cycles(call.path.code, cursor=query.cursor, limit=call.limit(query.limit))
+    records, following = found(answer, "plan", call.path.code)
+    return call.page(records, following)
+
+
+async def organisations(call: Call[Nothing, Nothing, None]) -> web.Response:
+    return call.page(call.backend.organisations(), "")
+
+
+async def organisation(call: Call[OrganisationPath, Nothing, None]) -> web.Response:
+    name = call.path.name
+    return call.record(found(call.backend.organisation(name), "organisation", name))
+
+
+async def worklist(call: Call[OrganisationPath, PageQuery, None]) -> web.Response:
+    """What waits for this organisation, most urgent first."""
+    query = call.query
+    answer = call.backend.worklist(call.path.name, cursor=query.cursor, limit=call.limit(query.limit))
+    records, following = found(answer, "organisation", call.path.name)
+    return call.page(records, following)
+
+
+async def programme(call: Call[Nothing, Nothing, None]) -> web.Response:
+    return call.record(call.backend.programme())
+
+
+async def evidence(call: Call[Nothing, PageQuery, None]) -> web.Response:
+    records, following = call.backend.evidence(cursor=call.query.cursor, limit=call.limit(call.query.limit))
+    return call.page(records, following)

@@ -1,0 +1,28 @@
+"""Numbers of members and claims as people write them: M-000123 and C-000045."""
+
+from __future__ import annotations
+
+
+def member_text(number: int) -> str:
+    return f"M-{number:06d}"
+
+
+def claim_text(number: int) -> str:
+    return f"C-{number:06d}"
+
+
+def member_id(text: str) -> int:
+    """123 for "M-000123", "m-123" or "123". Raises ValueError."""
+    return _number(text, "M", "member")
+
+
+def claim_id(text: str) -> int:
+    """45 for "C-000045", "c-45" or "45". Raises ValueError."""
+    return _number(text, "C", "claim")
+
+
+def _number(text: str, letter: str, kind: str) -> int:
+    digits = text.strip().upper().removeprefix(letter + "-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+        raise ValueError(f"{text!r} is no {kind} number: write {letter}-000123 or 123")
+    return int(digits)

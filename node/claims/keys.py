@@ -1,0 +1,116 @@
+"""Every key of the state. The first byte is the table; numbers are fixed-width big-endian.
+
+Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid; later modules take
+further ranges. Execution scans two tables only, both by ranges that hold what is due: DEADLINE (oldest
+first, bounded per block) and DAY_CHANGE (once per disclosure). Queries page through ORGANISATION,
+EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+ORGANISATION: Final = 0x01
+TALLY: Final = 0x02
+SENDER: Final = 0x03
+EVIDENCE: Final = 0x04
+DEADLINE: Final = 0x05
+COUNTERS: Final = 0x20
+PLAN_TERMS: Final = 0x21
+PLAN_STATE: Final = 0x22
+PLAN_TALLY: Final = 0x23
+CYCLE: Final = 0x24
+DAY_CHANGE: Final = 0x25
+MEMBER: Final = 0x26
+PERSON: Final = 0x27
+CLAIM: Final = 0x28
+
+_U16 = Struct(">BH")
+_U16_U16 = Struct(">BHH")
+_U16_U32 = Struct(">BHI")
+_U64 = Struct(">BQ")
+_DAY = Struct(">BHIH")
+_DEADLINE = Struct(">BQBQ")
+
+counters: Final = bytes([COUNTERS])
+
+
+def organisation(number: int) -> bytes:
+    return _U16.pack(ORGANISATION, number)
+
+
+def tally(organisation_number: int) -> bytes:
+    return _U16.pack(TALLY, organisation_number)
+
+
+def sender(public_key: bytes) -> bytes:
+    return b"\x03" + public_key
+
+
+def evidence(digest: bytes) -> bytes:
+    return b"\x04" + digest
+
+
+def deadline(time_ms: int, kind: int, subject: int) -> bytes:
+    """Time first, then kind: of rows due at once, a plan's settlement and disclosure precede its claims."""
+    return _DEADLINE.pack(DEADLINE, time_ms, kind, subject)
+
+
+def parse_deadline(key: bytes) -> tuple[int, int, int]:
+    """(time_ms, kind, subject)."""
+    _, time_ms, kind, subject = _DEADLINE.unpack(key)
+    return time_ms, kind, subject
+
+
+def deadlines_until(time_ms: int) -> tuple[bytes, bytes]:
+    """Range of the rows due at or before `time_ms`."""
+    return bytes([DEADLINE]), _DEADLINE.pack(DEADLINE, time_ms + 1, 0, 0)
+
+
+def plan_terms(plan: int, version: int) -> bytes:
+    return _U16_U16.pack(PLAN_TERMS, plan, version)
+
+
+def plan_state(plan: int) -> bytes:
+    return _U16.pack(PLAN_STATE, plan)
+
+
+def plan_tally(plan: int) -> bytes:
+    return _U16.pack(PLAN_TALLY, plan)
+
+
+def cycle(plan: int, number: int) -> bytes:
+    return _U16_U32.pack(CYCLE, plan, number)
+
+
+def day_change(plan: int, day: int, organisation_number: int) -> bytes:
+    return _DAY.pack(DAY_CHANGE, plan, day, organisation_number)
+
+
+def parse_day_change(key: bytes) -> tuple[int, int, int]:
+    """(plan, day, organisation)."""
+    _, plan, day, organisation_number = _DAY.unpack(key)
+    return plan, day, organisation_number
+
+
+def member(number: int) -> bytes:
+    return _U64.pack(MEMBER, number)
+
+
+def person(plan: int, commitment: bytes) -> bytes:
+    return _U16.pack(PERSON, plan) + commitment
+
+
+def claim(number: int) -> bytes:
+    return _U64.pack(CLAIM, number)
+
+
+def number_of(key: bytes) -> int:
+    """The number in a member's or claim's key."""
+    return int.from_bytes(key[1:], "big")
+
+
+def table(first_byte: int) -> tuple[bytes, bytes]:
+    """Range of a whole table."""
+    return bytes([first_byte]), bytes([first_byte + 1])

@@ -1,0 +1,1 @@
+"""Mutual aid: plans, members, claims, cycles."""

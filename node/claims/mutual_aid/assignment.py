@@ -1,0 +1,26 @@
+"""Whose turn it is: a rotation fixed by the claim's number, so that nobody chooses their investigator.
+
+The first organisation is drawn by a hash of step and claim number; each missed deadline passes the step
+to the next one in order of organisation number.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from node.claims.genesis import Role
+from node.claims.registry import Registry
+from node.claims.types import NO_ORGANISATION
+
+_STEP: Final = {Role.INVESTIGATOR: b"\x01", Role.REVIEWER: b"\x02", Role.PAYMENT: b"\x03"}
+
+
+def assign(registry: Registry, role: Role, claim: int, attempt: int, *, avoid: int = NO_ORGANISATION) -> int:
+    """The organisation whose turn it is after `attempt` missed deadlines; `avoid` only if it is the only one."""
+    holders = registry.holders[role]
+    others = tuple(number for number in holders if number != avoid) or holders
+    if len(others) == 1:
+        return others[0]
+    digest = sha256(b"weal/rotation/1\0" + _STEP[role] + claim.to_bytes(8, "big")).digest()
+    return others[(int.from_bytes(digest[:8], "big") + attempt) % len(others)]

@@ -1,0 +1,194 @@
+"""The cycle of a plan: disclosure, settlement, and what they mean for each of its claims.
+
+Costs O(cases), never O(members): one share per plan and cycle; a bill is computed when somebody asks.
+All times are due times, so a late clock leaves the same records as a punctual one.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from node.claims.events import EventKind
+from node.claims.genesis import Role
+from node.claims.module import InvariantBroken, Scope
+from node.claims.money import settle
+from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.lifecycle import move
+from node.claims.mutual_aid.membership import take_head_counts
+from node.claims.mutual_aid.records import (
+    CycleRecord,
+    CycleStatus,
+    load_plan,
+    save_cycle,
+    save_plan,
+    the_claim,
+    the_cycle,
+)
+from node.claims.mutual_aid.steps import step_hours, terms_of
+from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.registry import Registry
+from node.claims.types import HOUR_MS
+
+
+def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """A plan's disclosure: count who shares as of 00:00 of this day, open the next cycle."""
+    plan = registry.plans[number]
+    record = load_plan(scope.state, number)
+    if record.disclosure_ms != due_ms:
+        raise InvariantBroken(f"plan {plan.code} discloses at {record.disclosure_ms}, not at {due_ms}")
+    day = plan.day_of(due_ms)
+    units = take_head_counts(scope, number, day, record.units)
+    members = sum(units)
+    cycle = CycleRecord(
+        status=CycleStatus.DISCLOSED,
+        version=plan.terms_on(day).plan.version,
+        disclosure_ms=due_ms,
+        settlement_ms=record.settlement_ms,
+        day=day,
+        members=members,
+        units=units,
+        surplus_before=record.surplus,
+        accumulated=record.accumulated,
+    )
+    save_cycle(scope, number, record.cycle, cycle)
+    scope.schedule(DeadlineKind.PLAN_SETTLEMENT, record.settlement_ms, number)
+    disclosure_ms, settlement_ms = plan.cycle_after(record.disclosure_ms, record.settlement_ms)
+    scope.schedule(DeadlineKind.PLAN_DISCLOSURE, disclosure_ms, number)
+    scope.emit(EventKind.CYCLE_DISCLOSED, plan=number, subject=record.cycle, value=members)
+    opened = replace(
+        record,
+        cycle=record.cycle + 1,
+        disclosure_ms=disclosure_ms,
+        settlement_ms=settlement_ms,
+        units=units,
+        members=members,
+    )
+    save_plan(scope, number, opened)
+
+
+def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """A plan's settlement: share what was confirmed since the last one among the members counted."""
+    plan = registry.plans[number]
+    record = load_plan(scope.state, number)
+    # The next cycle is disclosed at the settlement of this one, or later: this is the last one disclosed.
+    index = record.cycle - 1
+    cycle = the_cycle(scope.state, number, index)
+    if cycle.settlement_ms != due_ms or cycle.status is not CycleStatus.DISCLOSED:
+        raise InvariantBroken(f"cycle {index} of plan {plan.code} is not due at {due_ms}")
+    if cycle.members == 0 and record.confirmed_cases:
+        carried = replace(
+            cycle, status=CycleStatus.CARRIED, surplus_before=record.surplus, surplus_after=record.surplus
+        )
+        save_cycle(scope, number, index, carried)
+        scope.emit(EventKind.CYCLE_CARRIED, plan=number, subject=index, value=record.confirmed_amount)
+        return
+    payouts = record.confirmed_amount
+    result = settle(
+        payouts=payouts,
+        fee_bps=plan.terms_on(cycle.day).plan.fee_bps,
+        surplus=record.surplus,
+        members=cycle.members,
+    )
+    if result.surplus < 0 or (result.share and result.surplus >= cycle.members):
+        raise InvariantBroken(f"cycle {index} of plan {plan.code} leaves a surplus of {result.surplus}")
+    settled = replace(
+        cycle,
+        status=CycleStatus.SETTLED,
+        cases=record.confirmed_cases,
+        payouts=payouts,
+        fee=result.fee,
+        surplus_before=record.surplus,
+        surplus_after=result.surplus,
+        share=result.share,
+        accumulated=record.accumulated + result.share,
+    )
+    save_cycle(scope, number, index, settled)
+    after = replace(
+        record,
+        accumulated=record.accumulated + result.share,
+        surplus=result.surplus,
+        debits=record.debits + result.collected,
+        payouts=record.payouts + payouts,
+        fees=record.fees + result.fee,
+        payable=record.payable + payouts,
+        confirmed_amount=0,
+        confirmed_cases=0,
+    )
+    save_plan(scope, number, after)
+    scope.emit(EventKind.CYCLE_SETTLED, plan=number, subject=index, value=result.share)
+
+
+def publish_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """An accepted claim is shown to all members for the disclosure period."""
+    claim = the_claim(scope.state, number)
+    hours = registry.plans[claim.plan].terms_on(the_cycle(scope.state, claim.plan, claim.cycle).day)
+    move(
+        scope,
+        number,
+        claim,
+        EventKind.CLAIM_PUBLISHED,
+        deadline_ms=due_ms + hours.plan.deadlines.disclosure_hours * HOUR_MS,
+        value=claim.cycle,
+        at_ms=due_ms,
+    )
+
+
+def confirm_claim(_: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """The disclosure period is over: the claim's amount is part of the cycle."""
+    claim = the_claim(scope.state, number)
+    cycle = the_cycle(scope.state, claim.plan, claim.cycle)
+    if cycle.status is not CycleStatus.DISCLOSED:
+        raise InvariantBroken(f"claim {number} is confirmed after cycle {claim.cycle} was settled")
+    move(
+        scope,
+        number,
+        claim,
+        EventKind.CLAIM_CONFIRMED,
+        deadline_ms=cycle.settlement_ms,
+        value=claim.amount,
+        at_ms=due_ms,
+    )
+    record = load_plan(scope.state, claim.plan)
+    confirmed = replace(
+        record,
+        confirmed_amount=record.confirmed_amount + claim.amount,
+        confirmed_cases=record.confirmed_cases + 1,
+    )
+    save_plan(scope, claim.plan, confirmed)
+
+
+def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """The claim's cycle is settled: pay it; or it was carried: wait for the next one."""
+    claim = the_claim(scope.state, number)
+    cycle = the_cycle(scope.state, claim.plan, claim.cycle)
+    if cycle.status is CycleStatus.CARRIED:
+        # At this time the plan's open cycle is the next one, even if its disclosure falls due right now.
+        record = load_plan(scope.state, claim.plan)
+        later = claim.cycle + 1
+        settlement_ms = (
+            record.settlement_ms if record.cycle == later else the_cycle(scope.state, claim.plan, later).settlement_ms
+        )
+        move(
+            scope,
+            number,
+            claim,
+            EventKind.CLAIM_CARRIED,
+            deadline_ms=settlement_ms,
+            value=later,
+            at_ms=due_ms,
+            cycle=later,
+        )
+        return
+    if cycle.status is not CycleStatus.SETTLED:
+        raise InvariantBroken(f"claim {number} is due before cycle {claim.cycle} of its plan")
+    hours = step_hours(terms_of(registry, claim), ClaimStatus.SETTLED)
+    move(
+        scope,
+        number,
+        claim,
+        EventKind.CLAIM_SETTLED,
+        deadline_ms=due_ms + hours * HOUR_MS,
+        assigned=assign(registry, Role.PAYMENT, number, 0),
+        value=claim.amount,
+        at_ms=due_ms,
+    )

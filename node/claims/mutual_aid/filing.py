@@ -1,0 +1,124 @@
+"""Filing a claim: who may, for what, and for how much. Source: the programme's rules, docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from node.claims.calendar import years_old
+from node.claims.genesis import Ailment, Benefit, Role, Tier
+from node.claims.module import Scope
+from node.claims.mutual_aid.actions import FileClaim
+from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.lifecycle import open_claim
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    Counters,
+    MemberRecord,
+    load_counters,
+    load_member,
+    save_counters,
+    save_member,
+)
+from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.registry import Plan, Registry, Terms
+from node.claims.results import ResultCode
+from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
+
+TIER_NUMBERS: Final = {tier: number for number, tier in enumerate(Tier, start=1)}
+
+
+def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCode:
+    """The guards run in the order of the result codes; the first that fails decides."""
+    plan = registry.plan_by_code.get(action.plan)
+    if plan is None:
+        return ResultCode.UNKNOWN_PLAN
+    member = load_member(scope.state, action.member)
+    if member is None:
+        return ResultCode.UNKNOWN_MEMBER
+    if scope.sender.member not in (0, action.member):
+        return ResultCode.NOT_THIS_MEMBER
+    if member.plan != plan.number:
+        return ResultCode.WRONG_PLAN
+    terms = plan.terms_on(action.diagnosis_day)
+    ailment = terms.ailments.get(action.ailment)
+    if ailment is None:
+        return ResultCode.UNKNOWN_AILMENT
+    code = _day_problem(plan, terms, ailment, member, scope.now_ms, action) or _standing_problem(terms, member)
+    if code:
+        return code
+    amount, code = _benefit(terms, ailment, member, action)
+    if code:
+        return code
+    counters = load_counters(scope.state)
+    number = counters.next_claim
+    if number > MAX_CLAIMS:
+        return ResultCode.LIMIT_REACHED
+    deadlines = terms.plan.deadlines
+    claim = ClaimRecord(
+        plan=plan.number,
+        version=terms.plan.version,
+        member=action.member,
+        status=ClaimStatus.FILED,
+        ailment=action.ailment,
+        tier=TIER_NUMBERS[ailment.tier],
+        diagnosis_day=action.diagnosis_day,
+        accident=action.accident,
+        filed_ms=scope.now_ms,
+        claimed=amount,
+        evidence=action.evidence,
+        assigned=assign(registry, Role.INVESTIGATOR, number, 0, avoid=member.organisation),
+        attempt=0,
+        deadline_ms=scope.now_ms + deadlines.investigation_hours * HOUR_MS,
+        previous=member.last_claim,
+        filer=NO_ORGANISATION if scope.sender.member else scope.sender.organisation,
+        changed_ms=scope.now_ms,
+    )
+    save_counters(scope, Counters(next_member=counters.next_member, next_claim=number + 1))
+    save_member(scope, action.member, replace(member, last_claim=number, open_claims=member.open_claims + 1))
+    open_claim(scope, number, claim)
+    return ResultCode.OK
+
+
+def _day_problem(
+    plan: Plan, terms: Terms, ailment: Ailment, member: MemberRecord, now_ms: int, action: FileClaim
+) -> ResultCode:
+    """Cover on the day of diagnosis, observation, and the reporting window."""
+    today, day = plan.day_of(now_ms), action.diagnosis_day
+    if day > today:
+        return ResultCode.DIAGNOSIS_IN_FUTURE
+    # Accidents are covered while waiting, but from the day after enrolment only.
+    first = member.enrolled_day + 1 if action.accident else member.cover_day
+    if day < first:
+        return ResultCode.NOT_YET_COVERED
+    if member.until_day and day >= member.until_day:
+        return ResultCode.NO_LONGER_COVERED
+    # The window begins when the claim can first be filed; else some conditions could never be claimed.
+    assessed = day + ailment.observation_days
+    if today < assessed:
+        return ResultCode.OBSERVATION_NOT_OVER
+    if today > assessed + terms.plan.report_window_days:
+        return ResultCode.REPORT_WINDOW_OVER
+    return ResultCode.OK
+
+
+def _standing_problem(terms: Terms, member: MemberRecord) -> ResultCode:
+    if member.open_claims >= terms.plan.open_claims_max:
+        return ResultCode.OPEN_CLAIM_EXISTS
+    if terms.plan.benefit is Benefit.FIXED and member.paid_claims:
+        return ResultCode.ALREADY_PAID
+    return ResultCode.OK
+
+
+def _benefit(terms: Terms, ailment: Ailment, member: MemberRecord, action: FileClaim) -> tuple[int, ResultCode]:
+    """The amount claimed: the table's sum for a fixed benefit, the receipts up to its ceiling otherwise."""
+    band = terms.band(years_old(member.birth_month, action.diagnosis_day))
+    listed = band.benefit(ailment.tier) if band is not None else 0
+    if listed == 0:
+        return 0, ResultCode.BENEFIT_NOT_IN_TABLE
+    if terms.plan.benefit is Benefit.FIXED:
+        return listed, ResultCode.AMOUNT_IS_FIXED if action.amount else ResultCode.OK
+    if not 0 < action.amount <= listed:
+        return 0, ResultCode.AMOUNT_OUT_OF_RANGE
+    return action.amount, ResultCode.OK

@@ -1,0 +1,79 @@
+"""Moving a claim: the one place that changes a status, its deadline row, the tally and the event log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from node.claims import keys
+from node.claims.events import EventKind
+from node.claims.module import Scope
+from node.claims.mutual_aid.records import ClaimRecord, PlanTally, load_tally, save_tally
+from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
+from node.claims.types import NO_ORGANISATION
+from node.claims.wire import encode
+
+STATUSES: Final = max(ClaimStatus) + 1
+
+
+def open_claim(scope: Scope, number: int, claim: ClaimRecord) -> None:
+    """Put a new claim, already in the status that the table gives, into the state."""
+    status = TRANSITIONS[None, EventKind.CLAIM_FILED]
+    scope.schedule(DEADLINE_OF[status], claim.deadline_ms, number)
+    _count(scope, claim.plan, None, status)
+    scope.state.put(keys.claim(number), encode(claim))
+    scope.emit(EventKind.CLAIM_FILED, plan=claim.plan, subject=number, organisation=claim.assigned, value=claim.claimed)
+
+
+def move(
+    scope: Scope,
+    number: int,
+    claim: ClaimRecord,
+    what: EventKind,
+    *,
+    deadline_ms: int = 0,
+    assigned: int = NO_ORGANISATION,
+    attempt: int = 0,
+    value: int = 0,
+    actor: int | None = None,
+    at_ms: int | None = None,
+    **changes: object,
+) -> ClaimRecord:
+    """Carry out the transition `what`; guards have passed, so a missing table row is a bug (KeyError).
+
+    `deadline_ms` is the new status's deadline; a final status has none. `actor` is the organisation
+    the event names, by default the one assigned. `at_ms` is when it happened, by default block time; the
+    clock gives the due time, so that a late clock leaves the same record.
+    """
+    status = TRANSITIONS[claim.status, what]
+    scope.cancel(DEADLINE_OF[claim.status], claim.deadline_ms, number)
+    kind = DEADLINE_OF.get(status)
+    if kind is None:
+        deadline_ms = 0
+    else:
+        scope.schedule(kind, deadline_ms, number)
+    if status is not claim.status:
+        _count(scope, claim.plan, claim.status, status)
+    moved = replace(
+        claim,
+        status=status,
+        deadline_ms=deadline_ms,
+        assigned=assigned,
+        attempt=attempt,
+        changed_ms=scope.now_ms if at_ms is None else at_ms,
+        **changes,
+    )
+    scope.state.put(keys.claim(number), encode(moved))
+    named = assigned if actor is None else actor
+    scope.emit(what, plan=claim.plan, subject=number, organisation=named, value=value)
+    return moved
+
+
+def _count(scope: Scope, plan: int, before: ClaimStatus | None, after: ClaimStatus) -> None:
+    tally = load_tally(scope.state, plan)
+    claims = list(tally.claims)
+    if before is not None:
+        claims[before] -= 1
+    claims[after] += 1
+    save_tally(scope, plan, PlanTally(members=tally.members, claims=tuple(claims)))

@@ -1,0 +1,237 @@
+"""The records of mutual aid, and reading and writing them. Field order is state format; golden files pin it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from node.claims import keys
+from node.claims.module import InvariantBroken, Scope
+from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.state import ReadState
+from node.claims.types import NO_ORGANISATION
+from node.claims.wire import Wire, decode_trusted, encode
+
+
+class Counters(Wire, frozen=True, kw_only=True):
+    """Next free numbers, over all plans."""
+
+    next_member: int
+    next_claim: int
+
+
+class Exit(IntEnum):
+    """Why `until_day` of a member is what it is."""
+
+    AGE = 0
+    """By age, or never if until_day is 0."""
+    AIDED = 1
+    """Paid, under terms that end membership with it."""
+
+
+class MemberRecord(Wire, frozen=True, kw_only=True):
+    """A person in one plan. Everything about time is in whole days of the plan's time zone."""
+
+    plan: int
+    organisation: int
+    """The enroller."""
+    person: bytes
+    birth_month: int
+    enrolled_day: int
+    cover_day: int
+    """First day of cover. Before it, only accidents after enrolled_day count."""
+    share_day: int
+    """First day that counts: disclosures from this day on are shared."""
+    until_day: int
+    """First day without cover, or 0."""
+    exit: Exit
+    payer: int
+    """Number of the member who pays the bill, or 0: pays for itself."""
+    key: bytes
+    last_claim: int
+    """The member's newest claim, or 0; claims link back to the one before."""
+    open_claims: int
+    paid_claims: int
+
+
+class ClaimRecord(Wire, frozen=True, kw_only=True):
+    """One claim. Organisation numbers are -1, and other fields empty, until their step is done."""
+
+    plan: int
+    version: int
+    """Version of the plan in force on the day of diagnosis."""
+    member: int
+    status: ClaimStatus
+    ailment: str
+    tier: int
+    """1-based position in genesis.Tier."""
+    diagnosis_day: int
+    accident: bool
+    filed_ms: int
+    claimed: int
+    """Minor units; for fixed benefits what the table gives."""
+    evidence: bytes
+    assigned: int
+    """Organisation whose step it is now."""
+    attempt: int
+    """How often this step has passed to another organisation."""
+    deadline_ms: int
+    """When the chain moves the claim by itself; 0 if it is final."""
+    previous: int
+    """The same member's claim before this one, or 0."""
+    filer: int = NO_ORGANISATION
+    """Organisation that filed it; -1 if the member did."""
+    investigator: int = NO_ORGANISATION
+    finding: int = 0
+    report: bytes = b""
+    finding_clause: str = ""
+    finding_reason: int = 0
+    reviewer: int = NO_ORGANISATION
+    amount: int = 0
+    """Granted, minor units."""
+    clause: str = ""
+    grounds: bytes = b""
+    """Evidence item that a denial cites."""
+    reason: int = 0
+    cycle: int = 0
+    payer: int = NO_ORGANISATION
+    receipt: bytes = b""
+    changed_ms: int = 0
+
+
+class DayChange(Wire, frozen=True, kw_only=True):
+    """By how much an organisation's sharing members change at 00:00 of a day."""
+
+    change: int
+
+
+class PlanState(Wire, frozen=True, kw_only=True):
+    """The money and the head count of a plan. Minor units."""
+
+    cycle: int
+    """The cycle that is open: its disclosure is still to come."""
+    disclosure_ms: int
+    settlement_ms: int
+    units: tuple[int, ...]
+    """Sharing members of each organisation as of the last disclosure."""
+    members: int
+    """Their sum."""
+    accumulated: int
+    """Sum of all shares so far: what a member of the first hour has been billed."""
+    surplus: int
+    debits: int
+    payouts: int
+    fees: int
+    payable: int
+    """Settled and not yet paid."""
+    paid: int
+    confirmed_amount: int
+    """Confirmed and not yet settled."""
+    confirmed_cases: int
+
+
+class PlanTally(Wire, frozen=True, kw_only=True):
+    """How many members were enrolled, and how many claims are in each status (index = status)."""
+
+    members: int
+    claims: tuple[int, ...]
+
+
+class CycleStatus(IntEnum):
+    """CARRIED: nobody was there to share; its claims moved to the next cycle."""
+
+    DISCLOSED = 1
+    SETTLED = 2
+    CARRIED = 3
+
+
+class CycleRecord(Wire, frozen=True, kw_only=True):
+    """One cycle, from its disclosure on. Everything a member needs to recompute a bill. Minor units."""
+
+    status: CycleStatus
+    version: int
+    disclosure_ms: int
+    settlement_ms: int
+    day: int
+    """Day of disclosure; members who counted at its 00:00 share."""
+    members: int
+    units: tuple[int, ...]
+    """Members of each organisation; their sum is `members`."""
+    cases: int = 0
+    payouts: int = 0
+    fee: int = 0
+    surplus_before: int = 0
+    surplus_after: int = 0
+    share: int = 0
+    accumulated: int = 0
+    """Sum of all shares up to and including this cycle."""
+
+
+def load_member(state: ReadState, number: int) -> MemberRecord | None:
+    raw = state.get(keys.member(number))
+    return None if raw is None else decode_trusted(MemberRecord, raw)
+
+
+def load_claim(state: ReadState, number: int) -> ClaimRecord | None:
+    raw = state.get(keys.claim(number))
+    return None if raw is None else decode_trusted(ClaimRecord, raw)
+
+
+def load_cycle(state: ReadState, plan: int, number: int) -> CycleRecord | None:
+    raw = state.get(keys.cycle(plan, number))
+    return None if raw is None else decode_trusted(CycleRecord, raw)
+
+
+def load_counters(state: ReadState) -> Counters:
+    return decode_trusted(Counters, _present(state, keys.counters))
+
+
+def load_plan(state: ReadState, plan: int) -> PlanState:
+    return decode_trusted(PlanState, _present(state, keys.plan_state(plan)))
+
+
+def load_tally(state: ReadState, plan: int) -> PlanTally:
+    return decode_trusted(PlanTally, _present(state, keys.plan_tally(plan)))
+
+
+def the_member(state: ReadState, number: int) -> MemberRecord:
+    """A member that a record of ours names."""
+    return decode_trusted(MemberRecord, _present(state, keys.member(number)))
+
+
+def the_claim(state: ReadState, number: int) -> ClaimRecord:
+    """A claim that a record of ours names."""
+    return decode_trusted(ClaimRecord, _present(state, keys.claim(number)))
+
+
+def the_cycle(state: ReadState, plan: int, number: int) -> CycleRecord:
+    """A cycle that a record of ours names."""
+    return decode_trusted(CycleRecord, _present(state, keys.cycle(plan, number)))
+
+
+def save_member(scope: Scope, number: int, member: MemberRecord) -> None:
+    scope.state.put(keys.member(number), encode(member))
+
+
+def save_plan(scope: Scope, plan: int, record: PlanState) -> None:
+    """Every write of a plan's money marks it for the invariants at the end of the block."""
+    scope.state.put(keys.plan_state(plan), encode(record))
+    scope.touch("plan", plan)
+
+
+def save_cycle(scope: Scope, plan: int, number: int, cycle: CycleRecord) -> None:
+    scope.state.put(keys.cycle(plan, number), encode(cycle))
+
+
+def save_tally(scope: Scope, plan: int, tally: PlanTally) -> None:
+    scope.state.put(keys.plan_tally(plan), encode(tally))
+
+
+def save_counters(scope: Scope, counters: Counters) -> None:
+    scope.state.put(keys.counters, encode(counters))
+
+
+def _present(state: ReadState, key: bytes) -> bytes:
+    raw = state.get(key)
+    if raw is None:
+        raise InvariantBroken(f"the state has no record at {key.hex()}, which another record needs")
+    return raw

@@ -1,0 +1,256 @@
+"""The steps that organisations take in turn: investigation, review, payment; and what happens if they do not.
+
+A deadline that passes hands the step to the next organisation and is counted against the one that was
+late. The new deadline counts from the old one, not from when the clock came to it: so it makes no
+difference whether the clock or a transaction found it overdue, or in which block.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from node.claims import keys
+from node.claims.consortium import OrganisationTally
+from node.claims.events import EventKind
+from node.claims.genesis import Benefit, Role
+from node.claims.module import Scope
+from node.claims.mutual_aid.actions import ConfirmPayment, Decision, Finding, Investigate, Reason, Review
+from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.lifecycle import move
+from node.claims.mutual_aid.membership import end_membership
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    load_claim,
+    load_plan,
+    save_member,
+    save_plan,
+    the_claim,
+    the_member,
+)
+from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.registry import Registry, Terms
+from node.claims.results import ResultCode
+from node.claims.types import HOUR_MS
+from node.claims.wire import decode_trusted, encode
+
+_REASONS: Final = frozenset(reason.value for reason in Reason)
+
+
+class Step:
+    """What differs between the three steps when a deadline is missed."""
+
+    __slots__ = ("missed", "role", "tally")
+
+    def __init__(self, role: Role, missed: EventKind, tally: str) -> None:
+        self.role, self.missed, self.tally = role, missed, tally
+
+
+STEPS: Final = {
+    ClaimStatus.FILED: Step(Role.INVESTIGATOR, EventKind.INVESTIGATION_MISSED, "investigations_missed"),
+    ClaimStatus.INVESTIGATED: Step(Role.REVIEWER, EventKind.REVIEW_MISSED, "reviews_missed"),
+    ClaimStatus.SETTLED: Step(Role.PAYMENT, EventKind.PAYMENT_MISSED, "payments_missed"),
+}
+
+
+def step_hours(terms: Terms, status: ClaimStatus) -> int:
+    """Time for the step of `status`."""
+    deadlines = terms.plan.deadlines
+    if status is ClaimStatus.FILED:
+        return deadlines.investigation_hours
+    return deadlines.review_hours if status is ClaimStatus.INVESTIGATED else deadlines.payment_hours
+
+
+def terms_of(registry: Registry, claim: ClaimRecord) -> Terms:
+    """The version of the plan by which the claim is judged."""
+    return registry.plans[claim.plan].terms_on(claim.diagnosis_day)
+
+
+def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """A step's deadline has passed: the next organisation's turn."""
+    claim = the_claim(scope.state, number)
+    step = STEPS[claim.status]
+    late = claim.assigned
+    key = keys.tally(late)
+    tally = decode_trusted(OrganisationTally, scope.state.get(key) or encode(OrganisationTally()))
+    scope.state.put(key, encode(replace(tally, **{step.tally: getattr(tally, step.tally) + 1})))
+    attempt = claim.attempt + 1
+    move(
+        scope,
+        number,
+        claim,
+        step.missed,
+        deadline_ms=due_ms + step_hours(terms_of(registry, claim), claim.status) * HOUR_MS,
+        assigned=assigned_to(registry, scope, claim, number, attempt),
+        attempt=attempt,
+        value=late,
+        at_ms=due_ms,
+    )
+
+
+def assigned_to(registry: Registry, scope: Scope, claim: ClaimRecord, number: int, attempt: int) -> int:
+    """Whose turn the claim's current step is at `attempt`. Its enroller does not investigate, if another can."""
+    role = STEPS[claim.status].role
+    if role is Role.INVESTIGATOR:
+        return assign(registry, role, number, attempt, avoid=the_member(scope.state, claim.member).organisation)
+    if role is Role.REVIEWER:
+        return assign(registry, role, number, attempt, avoid=claim.investigator)
+    return assign(registry, role, number, attempt)
+
+
+def claim_for(
+    registry: Registry, scope: Scope, number: int, status: ClaimStatus
+) -> tuple[ClaimRecord | None, ResultCode]:
+    """The claim, if it is in `status` and the sender's turn. Settles its overdue deadline first.
+
+    While a claim waits for its cycle, only the clock knows what the cycle will bring; if the clock has
+    more due work than fits a block, the answer is CLOCK_BEHIND and never a judgement on stale state.
+    """
+    claim = load_claim(scope.state, number)
+    if claim is None:
+        return None, ResultCode.UNKNOWN_CLAIM
+    while claim.deadline_ms and claim.deadline_ms <= scope.now_ms:
+        if claim.status not in STEPS:
+            return None, ResultCode.CLOCK_BEHIND
+        pass_on(registry, scope, claim.deadline_ms, number)
+        claim = the_claim(scope.state, number)
+    if claim.status is not status:
+        return None, ResultCode.WRONG_CLAIM_STATUS
+    if claim.assigned != scope.sender.organisation:
+        return None, ResultCode.NOT_ASSIGNED
+    return claim, ResultCode.OK
+
+
+def investigate(registry: Registry, scope: Scope, action: Investigate) -> ResultCode:
+    claim, code = claim_for(registry, scope, action.claim, ClaimStatus.FILED)
+    if claim is None:
+        return code
+    terms = terms_of(registry, claim)
+    if action.finding is Finding.FAIL and not (action.clause and action.reason):
+        return ResultCode.FINDING_WITHOUT_GROUNDS
+    if code := _grounds_problem(terms, action.clause, action.reason):
+        return code
+    # The reviewer is always of another organisation than the investigator; genesis is checked for it.
+    reviewer = assign(registry, Role.REVIEWER, action.claim, 0, avoid=scope.sender.organisation)
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.CLAIM_INVESTIGATED,
+        deadline_ms=scope.now_ms + terms.plan.deadlines.review_hours * HOUR_MS,
+        assigned=reviewer,
+        value=action.finding.value,
+        investigator=scope.sender.organisation,
+        finding=action.finding.value,
+        report=action.report,
+        finding_clause=action.clause,
+        finding_reason=action.reason,
+    )
+    return ResultCode.OK
+
+
+def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
+    claim, code = claim_for(registry, scope, action.claim, ClaimStatus.INVESTIGATED)
+    if claim is None:
+        return code
+    terms = terms_of(registry, claim)
+    denied = action.decision is Decision.DENY
+    if denied and not (action.clause and action.reason and len(action.evidence) == 32):
+        return ResultCode.DENIAL_WITHOUT_GROUNDS
+    if code := _grounds_problem(terms, action.clause, action.reason):
+        return code
+    if denied:
+        return _deny(scope, action, claim)
+    fixed = terms.plan.benefit is Benefit.FIXED
+    if fixed and action.amount:
+        return ResultCode.AMOUNT_IS_FIXED
+    if not fixed and not 0 < action.amount <= claim.claimed:
+        return ResultCode.AMOUNT_OUT_OF_RANGE
+    amount = claim.claimed if fixed else action.amount
+    cycle, disclosure_ms = next_disclosure(registry, scope, claim.plan)
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.CLAIM_ACCEPTED,
+        deadline_ms=disclosure_ms,
+        value=amount,
+        actor=scope.sender.organisation,
+        reviewer=scope.sender.organisation,
+        amount=amount,
+        clause=action.clause,
+        grounds=action.evidence,
+        reason=action.reason,
+        cycle=cycle,
+    )
+    return ResultCode.OK
+
+
+def _deny(scope: Scope, action: Review, claim: ClaimRecord) -> ResultCode:
+    if action.amount:
+        return ResultCode.AMOUNT_OUT_OF_RANGE
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.CLAIM_DENIED,
+        value=action.reason,
+        actor=scope.sender.organisation,
+        reviewer=scope.sender.organisation,
+        clause=action.clause,
+        grounds=action.evidence,
+        reason=action.reason,
+    )
+    member = the_member(scope.state, claim.member)
+    save_member(scope, claim.member, replace(member, open_claims=member.open_claims - 1))
+    return ResultCode.OK
+
+
+def _grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:
+    if clause and clause not in terms.clauses:
+        return ResultCode.UNKNOWN_CLAUSE
+    if reason and reason not in _REASONS:
+        return ResultCode.UNKNOWN_REASON
+    return ResultCode.OK
+
+
+def next_disclosure(registry: Registry, scope: Scope, plan: int) -> tuple[int, int]:
+    """(cycle, disclosure_ms) of the first disclosure after this block, even if the clock lags behind the plan."""
+    record = load_plan(scope.state, plan)
+    cycle, disclosure_ms, settlement_ms = record.cycle, record.disclosure_ms, record.settlement_ms
+    while disclosure_ms <= scope.now_ms:
+        cycle += 1
+        disclosure_ms, settlement_ms = registry.plans[plan].cycle_after(disclosure_ms, settlement_ms)
+    return cycle, disclosure_ms
+
+
+def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) -> ResultCode:
+    claim, code = claim_for(registry, scope, action.claim, ClaimStatus.SETTLED)
+    if claim is None:
+        return code
+    if action.amount != claim.amount:
+        return ResultCode.WRONG_PAYMENT_AMOUNT
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.CLAIM_PAID,
+        value=claim.amount,
+        actor=scope.sender.organisation,
+        payer=scope.sender.organisation,
+        receipt=action.receipt,
+    )
+    record = load_plan(scope.state, claim.plan)
+    save_plan(
+        scope,
+        claim.plan,
+        replace(record, payable=record.payable - claim.amount, paid=record.paid + claim.amount),
+    )
+    member = the_member(scope.state, claim.member)
+    member = replace(member, open_claims=member.open_claims - 1, paid_claims=member.paid_claims + 1)
+    if terms_of(registry, claim).plan.exit_after_payout:
+        today = registry.plans[claim.plan].day_of(scope.now_ms)
+        member = end_membership(scope, claim.member, member, today)
+    save_member(scope, claim.member, member)
+    return ResultCode.OK

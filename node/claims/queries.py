@@ -1,0 +1,399 @@
+"""Reading the state: every answer the API and the command line give about claims. Writes nothing.
+
+Every list is bounded twice: by `limit` rows in the answer, and by SCAN_MAX rows looked at. So a page may
+hold fewer rows than asked for, even none, and still name a `next` cursor; the end is reached when it is
+null. Pages are read from one state; a cursor stays good as the chain grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from node.claims import keys, views
+from node.claims.application import Receipt
+from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sender
+from node.claims.events import ClaimsEvent
+from node.claims.genesis import Genesis
+from node.claims.ids import member_text
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    CycleStatus,
+    MemberRecord,
+    load_claim,
+    load_counters,
+    load_cycle,
+    load_member,
+    load_plan,
+    load_tally,
+    the_claim,
+    the_cycle,
+)
+from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
+from node.claims.registry import Plan, Registry
+from node.claims.state import ReadState
+from node.claims.transaction import Transaction
+from node.claims.views import Json
+from node.claims.wire import decode_trusted
+
+LIMIT_MAX: Final = 1_000
+SCAN_MAX: Final = 5_000
+_END: Final = 2**63
+"""Numbers from outside lie below this, so that they fit a key."""
+
+_WORK: Final = (DeadlineKind.INVESTIGATION, DeadlineKind.REVIEW, DeadlineKind.PAYMENT)
+_KINDS_OF_CLAIMS: Final = frozenset(DEADLINE_OF.values())
+
+
+class BadQuery(ValueError):
+    """A filter, cursor or limit is wrong. The message says which values are right."""
+
+
+class Queries:
+    """Questions about the state. Each method takes the state to read from first."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.registry = Registry(genesis)
+
+    # One record each.
+
+    def claim(self, state: ReadState, claim_id: int) -> Json | None:
+        claim = load_claim(state, claim_id) if 0 < claim_id < _END else None
+        return None if claim is None else views.claim_view(self.registry, claim_id, claim)
+
+    def member(self, state: ReadState, member_id: int, now_ms: int) -> Json | None:
+        member = load_member(state, member_id) if 0 < member_id < _END else None
+        return None if member is None else self._member_view(state, member_id, member, now_ms)
+
+    def plan(self, state: ReadState, code: str) -> Json | None:
+        """Terms in force when the open cycle is disclosed, and totals."""
+        plan = self.registry.plan_by_code.get(code)
+        if plan is None:
+            return None
+        record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
+        day = plan.day_of(record.disclosure_ms)
+        terms = plan.terms_on(day).plan
+        totals = views.plan_totals_view(self.registry, plan, terms, record, tally)
+        return {**views.terms_view(plan, day), "totals": totals}
+
+    def organisation(self, state: ReadState, name: str) -> Json | None:
+        number = self.registry.number_of.get(name)
+        if number is None:
+            return None
+        raw = state.get(keys.tally(number))
+        tally = OrganisationTally() if raw is None else decode_trusted(OrganisationTally, raw)
+        return views.organisation_view(self.registry, number, tally)
+
+    def account(self, state: ReadState, public_key: bytes) -> Json | None:
+        """Whose account a key is, and the next free sequence."""
+        record = load_sender(state, public_key)
+        return None if record is None else views.sender_view(self.registry, public_key, record)
+
+    def cycle(self, state: ReadState, code: str, number: int) -> Json | None:
+        plan = self.registry.plan_by_code.get(code)
+        cycle = load_cycle(state, plan.number, number) if plan is not None and 0 < number < 2**32 else None
+        return None if plan is None or cycle is None else views.cycle_view(self.registry, plan, number, cycle)
+
+    def programme(self, state: ReadState) -> Json:
+        """Totals of every plan, and of all together."""
+        totals = []
+        for plan in self.registry.plans:
+            record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
+            terms = plan.terms_on(plan.day_of(record.disclosure_ms)).plan
+            view = views.plan_totals_view(self.registry, plan, terms, record, tally)
+            totals.append({"plan": plan.code, **view})
+        counters = load_counters(state)
+        by_status = {
+            views.word(status): sum(total["claims_by_status"][views.word(status)] for total in totals)
+            for status in ClaimStatus
+        }
+        return {
+            "chain": self.registry.genesis.chain,
+            "members_enrolled": counters.next_member - 1,
+            "claims": counters.next_claim - 1,
+            "claims_by_status": by_status,
+            "plans": totals,
+        }
+
+    # Lists.
+
+    def plans(self, state: ReadState) -> Json:
+        return {"items": [self.plan(state, plan.code) for plan in self.registry.plans], "next": None}
+
+    def organisations(self, state: ReadState) -> Json:
+        return {"items": [self.organisation(state, name) for name in self.registry.names], "next": None}
+
+    def cycles(self, state: ReadState, code: str, cursor: str | None = None, limit: int = 100) -> Json:
+        """Cycles of a plan that have been disclosed, first to last."""
+        plan = self._plan(code)
+        start = max(1, _number(cursor, 1))
+        last = load_plan(state, plan.number).cycle - 1
+        stop = min(last + 1, start + _limit(limit))
+        items = [
+            views.cycle_view(self.registry, plan, number, the_cycle(state, plan.number, number))
+            for number in range(start, stop)
+        ]
+        return {"items": items, "next": str(stop) if stop <= last else None}
+
+    def members(
+        self,
+        state: ReadState,
+        *,
+        plan: str | None = None,
+        organisation: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        now_ms: int,
+    ) -> Json:
+        """Members in order of their numbers, of one plan or enroller if given."""
+        plan_number = None if plan is None else self._plan(plan).number
+        enroller = None if organisation is None else self._organisation(organisation)
+
+        def view(raw: bytes, number: int) -> Json | None:
+            member = decode_trusted(MemberRecord, raw)
+            if plan_number not in (None, member.plan) or enroller not in (None, member.organisation):
+                return None
+            return self._member_view(state, number, member, now_ms)
+
+        return _page(state, keys.member, _number(cursor, 1), limit, view)
+
+    def claims(
+        self,
+        state: ReadState,
+        *,
+        status: str | None = None,
+        plan: str | None = None,
+        member: int | None = None,
+        organisation: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Json:
+        """Claims that match all filters. `organisation`: that filed it, works on it, or has worked on it.
+
+        Order: of one member, newest first; of an open status, by deadline; otherwise by number.
+        """
+        wanted = None if status is None else _status(status)
+        plan_number = None if plan is None else self._plan(plan).number
+        number = None if organisation is None else self._organisation(organisation)
+
+        def matches(claim: ClaimRecord) -> bool:
+            involved = (claim.filer, claim.assigned, claim.investigator, claim.reviewer, claim.payer)
+            return (
+                wanted in (None, claim.status)
+                and plan_number in (None, claim.plan)
+                and (number is None or number in involved)
+            )
+
+        if member is not None:
+            return self._claims_of(state, member, matches, cursor, limit)
+        if wanted is not None and wanted in DEADLINE_OF:
+            return self._queued(state, frozenset({DEADLINE_OF[wanted]}), matches, cursor, limit)
+
+        def view(raw: bytes, claim_id: int) -> Json | None:
+            claim = decode_trusted(ClaimRecord, raw)
+            return views.claim_view(self.registry, claim_id, claim) if matches(claim) else None
+
+        return _page(state, keys.claim, _number(cursor, 1), limit, view)
+
+    def worklist(self, state: ReadState, organisation: str, cursor: str | None = None, limit: int = 100) -> Json:
+        """Claims that wait for a step of this organisation, most urgent first."""
+        number = self._organisation(organisation)
+        return self._queued(state, frozenset(_WORK), lambda claim: claim.assigned == number, cursor, limit)
+
+    def evidence(self, state: ReadState, cursor: str | None = None, limit: int = 100) -> Json:
+        """Recorded proofs of equivocation, in order of their digests."""
+        start, end = keys.table(keys.EVIDENCE)
+        items: list[Json] = []
+        for key, raw in state.scan(_hex(cursor, start), end):
+            if len(items) == _limit(limit):
+                return {"items": items, "next": key.hex()}
+            items.append(views.evidence_view(self.registry, key[1:], decode_trusted(EvidenceRecord, raw)))
+        return {"items": items, "next": None}
+
+    # A member's bill.
+
+    def bill(self, state: ReadState, member: MemberRecord) -> int:
+        """What the member's shares so far add up to, minor units. Reads O(log cycles) records."""
+        first, stop = self._cycles_of(state, member)
+        if first >= stop:
+            return 0
+        before = the_cycle(state, member.plan, first - 1).accumulated if first > 1 else 0
+        return the_cycle(state, member.plan, stop - 1).accumulated - before
+
+    def statement(self, state: ReadState, member_id: int, cursor: str | None = None, limit: int = 100) -> Json | None:
+        """Every cycle the member shares in: what was paid for whom, by how many, and the running total."""
+        member = load_member(state, member_id) if 0 < member_id < _END else None
+        if member is None:
+            return None
+        plan = self.registry.plans[member.plan]
+        first, stop = self._cycles_of(state, member)
+        start = max(first, _number(cursor, first))
+        end = min(stop, start + _limit(limit))
+        before = the_cycle(state, plan.number, first - 1).accumulated if 1 < first < stop else 0
+        items = []
+        for number in range(start, end):
+            cycle = the_cycle(state, plan.number, number)
+            view = views.cycle_view(self.registry, plan, number, cycle)
+            settled = cycle.status is CycleStatus.SETTLED
+            total = views.money(plan.terms_on(cycle.day).plan, cycle.accumulated - before)
+            items.append({**view, "running_total": total if settled else None})
+        terms = plan.versions[-1].plan
+        return {
+            "member": member_text(member_id),
+            "plan": plan.code,
+            "pays_through": member_text(member.payer) if member.payer else None,
+            "currency": terms.currency,
+            "total": views.money(terms, self.bill(state, member)),
+            "items": items,
+            "next": str(end) if end < stop else None,
+        }
+
+    # Renderings, and the keys that proofs are for.
+
+    def receipt(self, receipt: Receipt) -> Json:
+        return views.receipt_view(self.registry, receipt)
+
+    def event(self, event: ClaimsEvent) -> Json:
+        return views.event_view(self.registry, event)
+
+    def transaction(self, transaction: Transaction) -> Json:
+        return views.transaction_view(transaction)
+
+    def key_of(self, kind: str, *parts: int | str) -> bytes:
+        """The state key whose proof covers an answer: ("claim", 45), ("member", 123), ("plan", code),
+        ("cycle", code, 7), ("organisation", name). Raises BadQuery."""
+        match kind, parts:
+            case "claim", (int(number),):
+                return keys.claim(number)
+            case "member", (int(number),):
+                return keys.member(number)
+            case "plan", (str(code),):
+                return keys.plan_state(self._plan(code).number)
+            case "cycle", (str(code), int(number)):
+                return keys.cycle(self._plan(code).number, number)
+            case "organisation", (str(name),):
+                return keys.organisation(self._organisation(name))
+        raise BadQuery(f"there is no proof of {kind!r}: ask for claim, member, plan, cycle or organisation")
+
+    def _member_view(self, state: ReadState, number: int, member: MemberRecord, now_ms: int) -> Json:
+        today = self.registry.plans[member.plan].day_of(now_ms)
+        return views.member_view(self.registry, number, member, today, self.bill(state, member))
+
+    def _plan(self, code: str) -> Plan:
+        plan = self.registry.plan_by_code.get(code)
+        if plan is None:
+            raise BadQuery(f"no plan {code!r}; there are {', '.join(self.registry.plan_by_code)}")
+        return plan
+
+    def _organisation(self, name: str) -> int:
+        number = self.registry.number_of.get(name)
+        if number is None:
+            raise BadQuery(f"no organisation {name!r}; there are {', '.join(self.registry.names)}")
+        return number
+
+    def _cycles_of(self, state: ReadState, member: MemberRecord) -> tuple[int, int]:
+        """(first cycle the member shares in, first one after it left) among the disclosed ones."""
+        stop = load_plan(state, member.plan).cycle
+        first = _first_cycle(state, member.plan, member.share_day, stop)
+        return first, _first_cycle(state, member.plan, member.until_day, stop) if member.until_day else stop
+
+    def _claims_of(
+        self, state: ReadState, member_id: int, matches: Callable[[ClaimRecord], bool], cursor: str | None, limit: int
+    ) -> Json:
+        member = load_member(state, member_id) if 0 < member_id < _END else None
+        number = _number(cursor, member.last_claim if member is not None else 0)
+        items: list[Json] = []
+        for _ in range(SCAN_MAX):
+            claim = load_claim(state, number)
+            if claim is None or claim.member != member_id:
+                return {"items": items, "next": None}
+            if len(items) == _limit(limit):
+                break
+            if matches(claim):
+                items.append(views.claim_view(self.registry, number, claim))
+            number = claim.previous
+        return {"items": items, "next": str(number)}
+
+    def _queued(
+        self,
+        state: ReadState,
+        kinds: frozenset[DeadlineKind],
+        matches: Callable[[ClaimRecord], bool],
+        cursor: str | None,
+        limit: int,
+    ) -> Json:
+        start, end = keys.table(keys.DEADLINE)
+        items: list[Json] = []
+        for seen, (key, _) in enumerate(state.scan(_hex(cursor, start), end)):
+            if seen == SCAN_MAX or len(items) == _limit(limit):
+                return {"items": items, "next": key.hex()}
+            _, kind, number = keys.parse_deadline(key)
+            if kind in kinds and kind in _KINDS_OF_CLAIMS:
+                claim = the_claim(state, number)
+                if matches(claim):
+                    items.append(views.claim_view(self.registry, number, claim))
+        return {"items": items, "next": None}
+
+
+def _first_cycle(state: ReadState, plan: int, day: int, stop: int) -> int:
+    """The first cycle disclosed on `day` or later, or `stop`. Cycles 1 to stop - 1 exist, in order of day."""
+    low, high = 1, stop
+    while low < high:
+        middle = (low + high) // 2
+        if the_cycle(state, plan, middle).day < day:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _page(
+    state: ReadState,
+    key_of: Callable[[int], bytes],
+    start: int,
+    limit: int,
+    view: Callable[[bytes, int], Json | None],
+) -> Json:
+    """Records of a numbered table from `start` on, as `view` shows them; None leaves one out."""
+    table = key_of(0)[0]
+    items: list[Json] = []
+    for seen, (key, raw) in enumerate(state.scan(key_of(start), keys.table(table)[1])):
+        if seen == SCAN_MAX or len(items) == _limit(limit):
+            return {"items": items, "next": str(keys.number_of(key))}
+        item = view(raw, keys.number_of(key))
+        if item is not None:
+            items.append(item)
+    return {"items": items, "next": None}
+
+
+def _limit(limit: int) -> int:
+    if not 1 <= limit <= LIMIT_MAX:
+        raise BadQuery(f"limit must be 1 to {LIMIT_MAX}")
+    return limit
+
+
+def _number(cursor: str | None, default: int) -> int:
+    if cursor is None:
+        return default
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise BadQuery("cursor must be the `next` of an earlier page")
+    return int(cursor)
+
+
+def _hex(cursor: str | None, start: bytes) -> bytes:
+    if cursor is None:
+        return start
+    try:
+        key = bytes.fromhex(cursor)
+    except ValueError:
+        key = b""
+    if len(key) > 64 or not key.startswith(start):
+        raise BadQuery("cursor must be the `next` of an earlier page")
+    return key
+
+
+def _status(text: str) -> ClaimStatus:
+    for status in ClaimStatus:
+        if views.word(status) == text:
+            return status
+    raise BadQuery(f"no status {text!r}; there are {', '.join(views.word(status) for status in ClaimStatus)}")

@@ -1,0 +1,124 @@
+"""Result codes: why a transaction was, or was not, carried out.
+
+Codes are part of the chain format: each replica writes the same code into the same receipt. New ones
+are added at the end of their group and none is ever renumbered. If two apply, the first check wins.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class ResultCode(IntEnum):
+    """Numbered for ever. 1..19: not admitted, nothing changes; the rest use up the sequence number."""
+
+    OK = 0
+    # Admission. The first two are found by the node before the application sees the transaction.
+    MALFORMED = 1
+    BAD_SIGNATURE = 2
+    WRONG_GENESIS = 3
+    UNKNOWN_SENDER = 4
+    SEQUENCE_USED = 5
+    SEQUENCE_TOO_OLD = 6
+    SEQUENCE_TOO_HIGH = 7
+    EXPIRED = 8
+    VALID_TOO_LONG = 9
+    # Any module.
+    FORBIDDEN = 20
+    CLOCK_BEHIND = 21
+    LIMIT_REACHED = 22
+    # Consortium.
+    EVIDENCE_INVALID = 40
+    EVIDENCE_KNOWN = 41
+    # Mutual aid: enrolment.
+    UNKNOWN_PLAN = 100
+    PERSON_ALREADY_MEMBER = 101
+    TOO_YOUNG = 102
+    TOO_OLD = 103
+    KEY_IN_USE = 104
+    UNKNOWN_PAYER = 105
+    # Mutual aid: filing.
+    UNKNOWN_MEMBER = 120
+    NOT_THIS_MEMBER = 121
+    WRONG_PLAN = 122
+    UNKNOWN_AILMENT = 123
+    DIAGNOSIS_IN_FUTURE = 124
+    NOT_YET_COVERED = 125
+    NO_LONGER_COVERED = 126
+    OBSERVATION_NOT_OVER = 127
+    REPORT_WINDOW_OVER = 128
+    OPEN_CLAIM_EXISTS = 129
+    ALREADY_PAID = 130
+    BENEFIT_NOT_IN_TABLE = 131
+    AMOUNT_IS_FIXED = 132
+    AMOUNT_OUT_OF_RANGE = 133
+    # Mutual aid: investigation, review, payment.
+    UNKNOWN_CLAIM = 140
+    WRONG_CLAIM_STATUS = 141
+    NOT_ASSIGNED = 142
+    FINDING_WITHOUT_GROUNDS = 143
+    DENIAL_WITHOUT_GROUNDS = 144
+    UNKNOWN_CLAUSE = 145
+    UNKNOWN_REASON = 146
+    WRONG_PAYMENT_AMOUNT = 147
+
+
+_DESCRIPTIONS: Final[dict[ResultCode, str]] = {
+    ResultCode.OK: "Done.",
+    ResultCode.MALFORMED: "These bytes are not a canonical transaction. Build it with the client library.",
+    ResultCode.BAD_SIGNATURE: "The signature does not verify under the sender's key. Sign the bytes of signed_bytes().",
+    ResultCode.WRONG_GENESIS: "The transaction is for another chain. Use this chain's genesis digest.",
+    ResultCode.UNKNOWN_SENDER: "No organisation or member account has this key.",
+    ResultCode.SEQUENCE_USED: "This sequence number has been used. Ask the node for the next free one.",
+    ResultCode.SEQUENCE_TOO_OLD: "The sequence number lies too far below the highest used. Take the next free one.",
+    ResultCode.SEQUENCE_TOO_HIGH: "The sequence number lies more than 1,024 above the highest used. Take a lower one.",
+    ResultCode.EXPIRED: "valid_until_ms has passed. Sign it again with a later time.",
+    ResultCode.VALID_TOO_LONG: "valid_until_ms lies further ahead than the chain allows. Sign it with an earlier time.",
+    ResultCode.FORBIDDEN: "No role of the sender allows this action.",
+    ResultCode.CLOCK_BEHIND: "Due clock work for this claim is still queued. Send it again in a later block.",
+    ResultCode.LIMIT_REACHED: "The chain has reached the largest number of records of this kind.",
+    ResultCode.EVIDENCE_INVALID: "The evidence does not prove that a replica signed two different votes in one slot.",
+    ResultCode.EVIDENCE_KNOWN: "This evidence is already on the chain.",
+    ResultCode.UNKNOWN_PLAN: "There is no plan with this code.",
+    ResultCode.PERSON_ALREADY_MEMBER: "This person is already a member of the plan.",
+    ResultCode.TOO_YOUNG: "The person is younger than the plan's entry age.",
+    ResultCode.TOO_OLD: "The person is older than the plan's entry age.",
+    ResultCode.KEY_IN_USE: "Another account has this key. Each member needs a key of their own.",
+    ResultCode.UNKNOWN_PAYER: "The payer is no member of this plan that pays for itself.",
+    ResultCode.UNKNOWN_MEMBER: "There is no member with this number.",
+    ResultCode.NOT_THIS_MEMBER: "A member's own key may file claims of that member only.",
+    ResultCode.WRONG_PLAN: "The member belongs to another plan.",
+    ResultCode.UNKNOWN_AILMENT: "The plan's ailment table, as in force on the day of diagnosis, has no such code.",
+    ResultCode.DIAGNOSIS_IN_FUTURE: "The day of diagnosis has not come yet.",
+    ResultCode.NOT_YET_COVERED: "Cover had not begun on the day of diagnosis; only accidents count while waiting.",
+    ResultCode.NO_LONGER_COVERED: "Cover had ended on the day of diagnosis.",
+    ResultCode.OBSERVATION_NOT_OVER: "This condition is assessed later; its observation days are not over.",
+    ResultCode.REPORT_WINDOW_OVER: "The claim comes after the plan's reporting window.",
+    ResultCode.OPEN_CLAIM_EXISTS: "The member has as many open claims as the plan allows.",
+    ResultCode.ALREADY_PAID: "The plan pays its sum once, and has paid this member.",
+    ResultCode.BENEFIT_NOT_IN_TABLE: "The plan's table has no benefit for this age and severity.",
+    ResultCode.AMOUNT_IS_FIXED: "The plan's table fixes the amount: leave it 0.",
+    ResultCode.AMOUNT_OUT_OF_RANGE: "The amount must be above 0 and within what the plan, or the claim, allows.",
+    ResultCode.UNKNOWN_CLAIM: "There is no claim with this number.",
+    ResultCode.WRONG_CLAIM_STATUS: "The claim is not in a status that allows this.",
+    ResultCode.NOT_ASSIGNED: "This step of the claim is assigned to another organisation.",
+    ResultCode.FINDING_WITHOUT_GROUNDS: "A finding against the claim must name a clause and a reason.",
+    ResultCode.DENIAL_WITHOUT_GROUNDS: "A denial must name a clause, an evidence item and a reason.",
+    ResultCode.UNKNOWN_CLAUSE: "The plan, as in force on the day of diagnosis, has no such clause.",
+    ResultCode.UNKNOWN_REASON: "There is no such reason code.",
+    ResultCode.WRONG_PAYMENT_AMOUNT: "The amount paid is not the amount of the claim.",
+}
+
+
+def describe(code: int) -> str:
+    """One sentence for people: what is wrong and what to do."""
+    try:
+        return _DESCRIPTIONS[ResultCode(code)]
+    except ValueError:
+        return f"Unknown result code {code}: the node is older than the chain."
+
+
+def is_inadmissible(code: int) -> bool:
+    """True if the transaction left no trace, so that no honest block contains it."""
+    return 1 <= code <= 19

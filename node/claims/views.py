@@ -1,0 +1,292 @@
+"""Records as people and programs read them: JSON-able dicts. Money is a decimal string, bytes are hex."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from node.claims.application import Receipt
+from node.claims.calendar import date_text, months_old
+from node.claims.consortium import EvidenceRecord, OrganisationTally, SenderRecord
+from node.claims.events import ClaimsEvent, EventKind
+from node.claims.genesis import PlanTerms, Tier
+from node.claims.ids import claim_text, member_text
+from node.claims.money import amount_text
+from node.claims.mutual_aid.actions import Decision, Finding, Reason
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    CycleRecord,
+    CycleStatus,
+    Exit,
+    MemberRecord,
+    PlanState,
+    PlanTally,
+)
+from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.plain import to_plain
+from node.claims.registry import Plan, Registry
+from node.claims.results import ResultCode, describe
+from node.claims.transaction import Transaction
+
+Json = dict[str, Any]
+
+TIERS: Final = tuple(Tier)
+_CLAIM_EVENTS: Final = range(30, 50)
+_CYCLE_EVENTS: Final = range(50, 60)
+_AMOUNT_EVENTS: Final = frozenset(
+    {
+        EventKind.CLAIM_FILED,
+        EventKind.CLAIM_ACCEPTED,
+        EventKind.CLAIM_CONFIRMED,
+        EventKind.CLAIM_SETTLED,
+        EventKind.CLAIM_PAID,
+        EventKind.CYCLE_SETTLED,
+        EventKind.CYCLE_CARRIED,
+    }
+)
+_LATE_EVENTS: Final = frozenset({EventKind.INVESTIGATION_MISSED, EventKind.REVIEW_MISSED, EventKind.PAYMENT_MISSED})
+
+
+def word(member: ClaimStatus | CycleStatus | EventKind | Finding | Decision | Reason) -> str:
+    """The readable name of an enum member: CLAIM_FILED is "claim-filed"."""
+    return member.name.lower().replace("_", "-")
+
+
+def reason_text(number: int) -> str | None:
+    try:
+        return word(Reason(number)) if number else None
+    except ValueError:
+        return f"reason-{number}"
+
+
+def money(terms: PlanTerms, minor_units: int) -> str:
+    return amount_text(minor_units, terms.minor_digits)
+
+
+def organisation_name(registry: Registry, number: int) -> str | None:
+    return registry.names[number] if number >= 0 else None
+
+
+def claim_view(registry: Registry, number: int, claim: ClaimRecord) -> Json:
+    terms = registry.plans[claim.plan].terms_on(claim.diagnosis_day)
+    ailment = terms.ailments[claim.ailment]
+    granted = claim.status not in (ClaimStatus.FILED, ClaimStatus.INVESTIGATED, ClaimStatus.DENIED)
+    return {
+        "id": claim_text(number),
+        "plan": terms.plan.code,
+        "plan_version": claim.version,
+        "member": member_text(claim.member),
+        "status": word(claim.status),
+        "ailment": {"code": ailment.code, "name": ailment.name, "tier": TIERS[claim.tier - 1].value},
+        "diagnosis_date": date_text(claim.diagnosis_day),
+        "accident": claim.accident,
+        "currency": terms.plan.currency,
+        "claimed": money(terms.plan, claim.claimed),
+        "amount": money(terms.plan, claim.amount) if granted else None,
+        "evidence": claim.evidence.hex(),
+        "filed_ms": claim.filed_ms,
+        "filed_by": organisation_name(registry, claim.filer) or "member",
+        "changed_ms": claim.changed_ms,
+        "assigned": organisation_name(registry, claim.assigned),
+        "passed_on": claim.attempt,
+        "deadline_ms": claim.deadline_ms or None,
+        "investigation": _investigation_view(registry, claim),
+        "review": _review_view(registry, claim),
+        "cycle": claim.cycle or None,
+        "payment": None
+        if claim.payer < 0
+        else {"organisation": registry.names[claim.payer], "receipt": claim.receipt.hex()},
+        "previous_claim": claim_text(claim.previous) if claim.previous else None,
+    }
+
+
+def _investigation_view(registry: Registry, claim: ClaimRecord) -> Json | None:
+    if claim.investigator < 0:
+        return None
+    return {
+        "organisation": registry.names[claim.investigator],
+        "finding": word(Finding(claim.finding)),
+        "report": claim.report.hex(),
+        "clause": claim.finding_clause or None,
+        "reason": reason_text(claim.finding_reason),
+    }
+
+
+def _review_view(registry: Registry, claim: ClaimRecord) -> Json | None:
+    if claim.reviewer < 0:
+        return None
+    return {
+        "organisation": registry.names[claim.reviewer],
+        "decision": word(Decision.DENY if claim.status is ClaimStatus.DENIED else Decision.ACCEPT),
+        "clause": claim.clause or None,
+        "evidence": claim.grounds.hex() or None,
+        "reason": reason_text(claim.reason),
+    }
+
+
+def member_view(registry: Registry, number: int, member: MemberRecord, today: int, billed: int) -> Json:
+    """`today` is the plan's day; `billed` what the member's shares so far add up to, minor units."""
+    terms = registry.plans[member.plan].terms_on(today).plan
+    if member.until_day and today >= member.until_day:
+        status = "aided" if member.exit is Exit.AIDED else "ended"
+    else:
+        status = "active" if today >= member.cover_day else "waiting"
+    return {
+        "id": member_text(number),
+        "plan": terms.code,
+        "status": status,
+        "enrolled_by": registry.names[member.organisation],
+        "person": member.person.hex(),
+        "birth_month": f"{member.birth_month // 12:04d}-{member.birth_month % 12 + 1:02d}",
+        "age_years": months_old(member.birth_month, today) // 12,
+        "enrolled_on": date_text(member.enrolled_day),
+        "cover_from": date_text(member.cover_day),
+        "cover_until": date_text(member.until_day) if member.until_day else None,
+        "pays_through": member_text(member.payer) if member.payer else None,
+        "key": member.key.hex() or None,
+        "open_claims": member.open_claims,
+        "paid_claims": member.paid_claims,
+        "last_claim": claim_text(member.last_claim) if member.last_claim else None,
+        "currency": terms.currency,
+        "billed": money(terms, billed),
+    }
+
+
+def cycle_view(registry: Registry, plan: Plan, number: int, cycle: CycleRecord) -> Json:
+    terms = plan.terms_on(cycle.day).plan
+    settled = cycle.status is CycleStatus.SETTLED
+    return {
+        "plan": plan.code,
+        "cycle": number,
+        "status": word(cycle.status),
+        "plan_version": cycle.version,
+        "disclosure_ms": cycle.disclosure_ms,
+        "disclosure_date": date_text(cycle.day),
+        "settlement_ms": cycle.settlement_ms,
+        "members": cycle.members,
+        "members_of": {name: count for name, count in zip(registry.names, cycle.units, strict=True) if count},
+        "currency": terms.currency,
+        "cases": cycle.cases,
+        "payouts": money(terms, cycle.payouts),
+        "fee": money(terms, cycle.fee),
+        "surplus_before": money(terms, cycle.surplus_before),
+        "surplus_after": money(terms, cycle.surplus_after) if settled else None,
+        "share": money(terms, cycle.share) if settled else None,
+    }
+
+
+def plan_totals_view(registry: Registry, plan: Plan, terms: PlanTerms, record: PlanState, tally: PlanTally) -> Json:
+    return {
+        "members_enrolled": tally.members,
+        "members_sharing": record.members,
+        "members_sharing_of": dict(zip(registry.names, record.units, strict=True)),
+        "claims": sum(tally.claims),
+        "claims_by_status": {word(status): tally.claims[status] for status in ClaimStatus},
+        "open_cycle": record.cycle,
+        "next_disclosure_ms": record.disclosure_ms,
+        "next_settlement_ms": record.settlement_ms,
+        "currency": terms.currency,
+        "shared": money(terms, record.debits),
+        "settled": money(terms, record.payouts),
+        "fees": money(terms, record.fees),
+        "surplus": money(terms, record.surplus),
+        "payable": money(terms, record.payable),
+        "paid": money(terms, record.paid),
+        "confirmed": money(terms, record.confirmed_amount),
+        "share_since_start": money(terms, record.accumulated),
+    }
+
+
+def terms_view(plan: Plan, day: int) -> Json:
+    """The version in force on `day`, with its tables, and which versions there are."""
+    view: Json = to_plain(plan.terms_on(day).plan)
+    view["number"] = plan.number
+    view["versions"] = [terms.plan.version for terms in plan.versions]
+    return view
+
+
+def organisation_view(registry: Registry, number: int, tally: OrganisationTally) -> Json:
+    organisation = registry.genesis.organisations[number]
+    return {"number": number, **to_plain(organisation), **to_plain(tally)}
+
+
+def sender_view(registry: Registry, public_key: bytes, record: SenderRecord) -> Json:
+    return {
+        "key": public_key.hex(),
+        "organisation": registry.names[record.organisation],
+        "member": member_text(record.member) if record.member else None,
+        "highest_sequence": record.highest,
+        "next_sequence": record.highest + 1,
+    }
+
+
+def evidence_view(registry: Registry, digest: bytes, record: EvidenceRecord) -> Json:
+    return {
+        "digest": digest.hex(),
+        "organisation": registry.names[record.organisation],
+        "height": record.height,
+        "evidence": record.evidence.hex(),
+    }
+
+
+def event_view(registry: Registry, event: ClaimsEvent) -> Json:
+    """An event of the stream; `what` is such as "claim-filed"."""
+    view: Json = {"what": word(event.kind)}
+    if event.kind is EventKind.EVIDENCE_RECORDED:
+        return view | {"organisation": registry.names[event.organisation], "height": event.value}
+    plan = registry.plans[event.plan]
+    terms = plan.versions[0].plan
+    view["plan"] = plan.code
+    if event.kind in _CYCLE_EVENTS:
+        view["cycle"] = event.subject
+    else:
+        text = claim_text if event.kind in _CLAIM_EVENTS else member_text
+        view["claim" if event.kind in _CLAIM_EVENTS else "member"] = text(event.subject)
+    if event.organisation >= 0:
+        view["organisation"] = registry.names[event.organisation]
+    if event.kind in _AMOUNT_EVENTS:
+        view |= {"amount": money(terms, event.value), "currency": terms.currency}
+    elif event.kind in _LATE_EVENTS:
+        view["late"] = registry.names[event.value]
+    elif event.kind is EventKind.CLAIM_DENIED:
+        view["reason"] = reason_text(event.value)
+    elif event.kind is EventKind.CLAIM_INVESTIGATED:
+        view["finding"] = word(Finding(event.value))
+    elif event.kind is EventKind.MEMBER_LEFT:
+        view["cover_until"] = date_text(event.value)
+    elif event.kind in (EventKind.CLAIM_PUBLISHED, EventKind.CLAIM_CARRIED):
+        view["cycle"] = event.value
+    else:
+        view["count"] = event.value
+    return view
+
+
+def receipt_view(registry: Registry, receipt: Receipt) -> Json:
+    try:
+        result = ResultCode(receipt.code).name.lower().replace("_", "-")
+    except ValueError:
+        result = "unknown"
+    return {
+        "transaction": receipt.transaction.hex() or None,
+        "code": receipt.code,
+        "result": result,
+        "description": describe(receipt.code),
+        "detail": receipt.detail,
+        "events": [event_view(registry, event) for event in receipt.events],
+    }
+
+
+def transaction_view(transaction: Transaction) -> Json:
+    return {
+        "id": transaction.id.hex(),
+        "sender": transaction.sender.hex(),
+        "sequence": transaction.sequence,
+        "valid_until_ms": transaction.valid_until_ms,
+        "actions": [{"action": _action_word(action), **to_plain(action)} for action in transaction.actions],
+        "signature": transaction.signature.hex(),
+    }
+
+
+def _action_word(action: object) -> str:
+    """FileClaim is "file-claim"."""
+    name = type(action).__name__
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

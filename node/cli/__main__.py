@@ -1,0 +1,5 @@
+"""`python -m node.cli` is `weal`."""
+
+from node.cli import main
+
+main()

@@ -1,0 +1,460 @@
+"""`weal claim`: file, follow, investigate, review and pay claims."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import rich_click as click
+
+from node.cli.base import NOT_FINAL, USAGE, CommandError, output_options
+from node.cli.connect import Connection, make_client, node_options, send, signing_options
+from node.cli.member_commands import DEFAULT_PLAN, member_name
+
+if TYPE_CHECKING:
+    from node.client import Client, Outcome
+
+FINAL: Final = frozenset({"paid", "denied"})
+REASONS: Final = (
+    "definition-not-met",
+    "condition-before-cover",
+    "declaration-untrue",
+    "excluded-cause",
+    "evidence-insufficient",
+    "evidence-false",
+    "identity-not-proven",
+    "already-reimbursed",
+    "not-medically-necessary",
+)
+"""In the order of their numbers, from 1; a test compares them with the ledger's."""
+_OPENING = click.option(
+    "--opening", type=click.Path(path_type=Path), metavar="OUT", help="Where to keep what the commitment hides."
+)
+_CLAUSE = click.option("--clause", default="", help="Clause of the plan, such as 4.1; against the claim it is needed.")
+_REASON = click.option("--reason", type=click.Choice(REASONS), help="Against the claim it is needed.")
+
+
+@click.group()
+def claim() -> None:
+    """File, follow, investigate, review and pay claims.
+
+    \b
+    Examples:
+      weal claim file --member M-000001 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf --as a
+      weal claim list --todo b                 what waits for b
+      weal claim investigate C-000001 --pass --report findings.pdf --as b
+      weal claim review C-000001 --accept --as c
+      weal claim watch C-000001                until it is paid or denied
+    """
+
+
+def claim_number(text: str) -> int:
+    """45 for "C-000045", "c-45" or "45". Raises CommandError."""
+    from node.claims.ids import claim_id
+
+    try:
+        return claim_id(text)
+    except ValueError as error:
+        raise CommandError(str(error), code=USAGE) from None
+
+
+def claim_name(text: str) -> str:
+    from node.claims.ids import claim_text
+
+    return claim_text(claim_number(text))
+
+
+def minor_units(text: str, digits: int) -> int:
+    """Minor units of "123.45". Raises CommandError."""
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        scaled = Decimal(text).scaleb(digits)
+    except InvalidOperation:
+        raise CommandError(f"{text!r} is no amount: write it like 12500.00", code=USAGE) from None
+    if not scaled.is_finite() or scaled != scaled.to_integral_value() or not 0 <= scaled < 10**18:
+        raise CommandError(f"{text!r} is no amount with at most {digits} decimals", code=USAGE)
+    return int(scaled)
+
+
+async def plan_digits(client: Client, plan: str) -> int:
+    return int((await client.plan(plan))["minor_digits"])
+
+
+@claim.command()
+@click.option("--member", required=True, metavar="ID", help="Who claims, such as M-000001.")
+@click.option("--plan", default=DEFAULT_PLAN, show_default=True, help="Code of the plan.")
+@click.option("--ailment", required=True, metavar="CODE", help="Code in the plan's table, such as S02.")
+@click.option("--diagnosed", required=True, metavar="DATE", help="Day of diagnosis or accident, YYYY-MM-DD.")
+@click.option("--accident", is_flag=True, help="An accident: covered during the waiting period too.")
+@click.option("--amount", help="What the receipts add up to; in reimbursement plans only.")
+@click.option(
+    "--evidence", multiple=True, required=True, metavar="FILE|HEX",
+    help="Papers to commit to; several. Only the commitment goes to the ledger.",
+)
+@_OPENING
+@output_options
+@signing_options
+def file(
+    connection: Connection,
+    member: str,
+    plan: str,
+    ailment: str,
+    diagnosed: str,
+    accident: bool,
+    amount: str | None,
+    evidence: tuple[str, ...],
+    opening: Path | None,
+    wait: bool,
+) -> None:
+    """File a member's claim.
+
+    \b
+    Examples:
+      weal claim file --member M-000001 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf --as a
+      weal claim file --member 7 --plan hospital-reimbursement --ailment H01 --diagnosed 2026-03-14 \\
+        --amount 1250.00 --evidence bill.pdf --evidence receipt.pdf --as a
+    """  # fmt: skip
+    from node.claims.calendar import parse_date
+    from node.claims.mutual_aid.actions import FileClaim
+    from node.cli.evidence import commit_to
+
+    number = int(member_name(member)[2:])
+    try:
+        day = parse_date(diagnosed)
+    except ValueError as error:
+        raise CommandError(str(error), code=USAGE) from None
+
+    async def run() -> Outcome:
+        async with make_client(connection) as client:
+            asked = 0 if amount is None else minor_units(amount, await plan_digits(client, plan))
+            value, kept = commit_to(evidence, "evidence", opening)
+            if kept is not None:
+                connection.settings.note(f"what the commitment hides is in {kept}: keep it, it proves what was filed")
+            action = FileClaim(
+                plan=plan,
+                member=number,
+                ailment=ailment,
+                diagnosis_day=day,
+                accident=accident,
+                evidence=value,
+                amount=asked,
+            )
+            return (await send(connection, client, [[action]], wait=wait))[0]
+
+    _show(connection, asyncio.run(run()), "filed", "weal claim watch {claim}")
+
+
+def _show(connection: Connection, outcome: Outcome, done: str, next_command: str) -> None:
+    events = (outcome.receipt or {}).get("events", ())
+    name = next((event["claim"] for event in events if "claim" in event), "")
+    document = {"claim": name, "transaction": outcome.id, "status": outcome.status, "block": outcome.height}
+    if not name:
+        connection.settings.result(document, f"submitted; follow it with: weal tx wait {outcome.id}")
+        return
+    waits = next((f"; next is {event['organisation']}" for event in events if event.get("organisation")), "")
+    text = f"{name} {done} in block {outcome.height}{waits}"
+    connection.settings.result(document, text)
+    if next_command:
+        connection.settings.note("next: " + next_command.format(claim=name))
+
+
+@claim.command()
+@click.argument("id")
+@click.option("--proof", type=click.Path(path_type=Path), metavar="OUT", help="Write a proof for `weal verify`.")
+@output_options
+@node_options
+def show(connection: Connection, id: str, proof: Path | None) -> None:
+    """Show a claim: where it stands, for whom it waits, who did what and why.
+
+    \b
+    Examples:
+      weal claim show C-000001
+      weal claim show 1 --proof claim.json && weal verify claim.json --genesis genesis.json
+    """
+    from node.cli.show import claim_sheet, print_sheet
+    from node.cli.verify_command import write_proof
+
+    name = claim_name(id)
+
+    async def ask() -> dict[str, Any]:
+        async with make_client(connection) as client:
+            return await client.get(f"/v1/claims/{name}", prove=proof is not None)
+
+    answer = asyncio.run(ask())
+    if proof is not None:
+        write_proof(connection.settings, proof, bytes.fromhex(answer["proof"]["bundle"]))
+    connection.settings.result(answer["data"], print_sheet(claim_sheet(answer["data"])))
+
+
+@claim.command("list")
+@click.option("--status", default="", help="Only claims in this status, such as filed or paid.")
+@click.option("--plan", default="", help="Only claims in this plan.")
+@click.option("--member", default="", metavar="ID", help="Only this member's.")
+@click.option("--organisation", default="", metavar="ORG", help="Only claims that it has a part in.")
+@click.option("--todo", default="", metavar="ORG", help="What waits for this organisation, most urgent first.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
+@output_options
+@node_options
+def list_(
+    connection: Connection, status: str, plan: str, member: str, organisation: str, todo: str, limit: int
+) -> None:
+    """List claims in the order of their numbers, or what waits for an organisation.
+
+    \b
+    Examples:
+      weal claim list
+      weal claim list --status denied
+      weal claim list --todo b
+    """
+    if todo and (status or plan or member or organisation):
+        raise CommandError("--todo stands alone", code=USAGE)
+
+    async def ask() -> list[dict[str, Any]]:
+        async with make_client(connection) as client:
+            name = member_name(member) if member else ""
+            found = (
+                client.worklist(todo)
+                if todo
+                else client.claims(status=status, plan=plan, member=name, organisation=organisation)
+            )
+            rows: list[dict[str, Any]] = []
+            async for record in found:
+                rows.append(record)
+                if len(rows) == limit:
+                    break
+            return rows
+
+    rows = asyncio.run(ask())
+    connection.settings.result(rows, lambda console: console.print(_claims_table(rows)))
+    if len(rows) == limit:
+        connection.settings.note(f"only the first {limit}; see more with --limit")
+
+
+def _claims_table(rows: list[dict[str, Any]]) -> Any:
+    from node.cli.show import money, status_text, table, when
+
+    if rows and "ailment" not in rows[0]:
+        columns = list(rows[0])
+        cells: list[list[Any]] = [
+            [when(row[name]) if name.endswith("_ms") else str(row.get(name, "")) for name in columns] for row in rows
+        ]
+        return table([name.removesuffix("_ms").replace("_", " ") for name in columns], cells)
+    columns = ["claim", "status", "member", "plan", "ailment", "diagnosed", "amount", "waits for"]
+    cells = [
+        [
+            row["id"],
+            status_text(row["status"]),
+            row["member"],
+            row["plan"],
+            f"{row['ailment']['code']} {row['ailment']['name']}",
+            row["diagnosis_date"],
+            money(row, "amount") or money(row, "claimed"),
+            row.get("assigned") or "",
+        ]
+        for row in rows
+    ]
+    return table(columns, cells, right=(6,))
+
+
+@claim.command()
+@click.argument("id")
+@output_options
+@node_options
+def watch(connection: Connection, id: str) -> None:
+    """Follow a claim until it is paid or denied, one line for each thing that happens.
+
+    \b
+    Examples:
+      weal claim watch C-000001 --timeout 600
+      weal claim watch C-000001 --json | jq .data
+
+    Exits with 6 if --timeout (30 seconds unless given) ends first.
+    """
+    name = claim_name(id)
+
+    async def follow() -> str:
+        async with make_client(connection) as client:
+            await client.claim(name)
+            async with asyncio.timeout(connection.timeout_s):
+                async for event in client.events(after="0.0", claim=name):
+                    _print_event(connection, event)
+                    record = await client.claim(name) if event.data.get("what") in _ENDINGS else None
+                    if record is not None and record["status"] in FINAL:
+                        return str(record["status"])
+        raise CommandError("the stream of events ended", code=NOT_FINAL)
+
+    try:
+        status = asyncio.run(follow())
+    except TimeoutError:
+        raise CommandError(
+            f"{name} is not final after {connection.timeout_s:g} seconds", hint="Run it again.", code=NOT_FINAL
+        ) from None
+    connection.settings.note(f"{name} is {status}")
+
+
+_ENDINGS: Final = frozenset({"claim-paid", "claim-denied"})
+
+
+def _print_event(connection: Connection, event: Any) -> None:
+    from node.cli.base import to_json
+    from node.cli.show import event_text, when
+
+    if connection.settings.json:
+        click.echo(to_json(event))
+    else:
+        click.echo(f"{when(event.time_ms)}  block {event.height}  {event_text(event.data)}")
+
+
+@claim.command()
+@click.argument("id")
+@click.option("--pass", "passed", flag_value=True, type=bool, help="The facts support the claim.")
+@click.option("--fail", "passed", flag_value=False, type=bool, help="They do not: name a clause and a reason.")
+@click.option("--report", multiple=True, required=True, metavar="FILE|HEX", help="The report to commit to.")
+@_CLAUSE
+@_REASON
+@_OPENING
+@output_options
+@signing_options
+def investigate(
+    connection: Connection,
+    id: str,
+    passed: bool | None,
+    report: tuple[str, ...],
+    clause: str,
+    reason: str | None,
+    opening: Path | None,
+    wait: bool,
+) -> None:
+    """Report an investigation that is assigned to your organisation.
+
+    \b
+    Examples:
+      weal claim investigate C-000001 --pass --report findings.pdf --as b
+      weal claim investigate C-000002 --fail --clause 4.1 --reason excluded-cause --report findings.pdf --as b
+    """
+    from node.claims.mutual_aid.actions import Finding, Investigate
+    from node.cli.evidence import commit_to
+
+    if passed is None:
+        raise CommandError("give --pass or --fail", code=USAGE)
+    number = claim_number(id)
+    value, kept = commit_to(report, "report", opening)
+    if kept is not None:
+        connection.settings.note(f"what the commitment hides is in {kept}")
+    action = Investigate(
+        claim=number,
+        finding=Finding.PASS if passed else Finding.FAIL,
+        report=value,
+        clause=clause,
+        reason=_reason(reason),
+    )
+    _show(connection, _send(connection, action, wait), "investigated", "weal claim watch {claim}")
+
+
+@claim.command()
+@click.argument("id")
+@click.option("--accept", "accepted", flag_value=True, type=bool, help="Grant the claim.")
+@click.option("--deny", "accepted", flag_value=False, type=bool, help="Deny it: name clause, evidence and reason.")
+@click.option("--amount", help="What is granted, in reimbursement plans; all that was asked for unless given.")
+@click.option("--evidence", metavar="FILE|HEX", help="The evidence item that a denial cites; the claim's unless given.")
+@_CLAUSE
+@_REASON
+@_OPENING
+@output_options
+@signing_options
+def review(
+    connection: Connection,
+    id: str,
+    accepted: bool | None,
+    amount: str | None,
+    evidence: str | None,
+    clause: str,
+    reason: str | None,
+    opening: Path | None,
+    wait: bool,
+) -> None:
+    """Decide a claim whose review is assigned to your organisation.
+
+    \b
+    Examples:
+      weal claim review C-000001 --accept --as c
+      weal claim review C-000002 --deny --clause 3.1 --reason definition-not-met --as c
+    """
+    from node.claims.mutual_aid.actions import Decision, Review
+    from node.cli.evidence import commit_to
+
+    if accepted is None:
+        raise CommandError("give --accept or --deny", code=USAGE)
+    number = claim_number(id)
+
+    async def run() -> Outcome:
+        async with make_client(connection) as client:
+            record = await client.claim(claim_name(id))
+            plan = await client.plan(record["plan"])
+            granted, cited = 0, b""
+            if accepted and plan["benefit"] == "reimbursement":
+                granted = minor_units(amount or record["claimed"], int(plan["minor_digits"]))
+            if not accepted:
+                cited = commit_to([evidence], "evidence", opening)[0] if evidence else bytes.fromhex(record["evidence"])
+            action = Review(
+                claim=number,
+                decision=Decision.ACCEPT if accepted else Decision.DENY,
+                amount=granted,
+                clause=clause,
+                evidence=cited,
+                reason=_reason(reason),
+            )
+            return (await send(connection, client, [[action]], wait=wait))[0]
+
+    _show(connection, asyncio.run(run()), "accepted" if accepted else "denied", "weal claim show {claim}")
+
+
+@claim.command()
+@click.argument("id")
+@click.option("--receipt", multiple=True, required=True, metavar="FILE|HEX", help="The bank's receipt to commit to.")
+@click.option("--amount", help="What was paid; the claim's amount unless given.")
+@_OPENING
+@output_options
+@signing_options
+def pay(
+    connection: Connection, id: str, receipt: tuple[str, ...], amount: str | None, opening: Path | None, wait: bool
+) -> None:
+    """Confirm that your organisation has paid a claim.
+
+    \b
+    Examples:
+      weal claim pay C-000001 --receipt transfer.pdf --as d
+    """
+    from node.claims.mutual_aid.actions import ConfirmPayment
+    from node.cli.evidence import commit_to
+
+    number = claim_number(id)
+
+    async def run() -> Outcome:
+        async with make_client(connection) as client:
+            record = await client.claim(claim_name(id))
+            text = amount or record["amount"]
+            if text is None:
+                raise CommandError(f"{claim_name(id)} is {record['status']}: nothing is granted yet", code=4)
+            paid = minor_units(text, await plan_digits(client, record["plan"]))
+            value, kept = commit_to(receipt, "receipt", opening)
+            if kept is not None:
+                connection.settings.note(f"what the commitment hides is in {kept}")
+            action = ConfirmPayment(claim=number, amount=paid, receipt=value)
+            return (await send(connection, client, [[action]], wait=wait))[0]
+
+    _show(connection, asyncio.run(run()), "paid", "weal claim show {claim}")
+
+
+def _reason(word: str | None) -> int:
+    return 0 if word is None else REASONS.index(word) + 1
+
+
+def _send(connection: Connection, action: Any, wait: bool) -> Outcome:
+    async def run() -> Outcome:
+        async with make_client(connection) as client:
+            return (await send(connection, client, [[action]], wait=wait))[0]
+
+    return asyncio.run(run())

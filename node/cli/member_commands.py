@@ -1,0 +1,249 @@
+"""`weal member`: enrol members, show one, show what one has to pay."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import rich_click as click
+
+from node.cli.base import USAGE, CommandError, output_options
+from node.cli.connect import Connection, make_client, node_options, send, signing_options
+
+if TYPE_CHECKING:
+    from node.claims.mutual_aid.actions import NewMember
+    from node.client import Outcome
+
+DEFAULT_PLAN: Final = "critical-illness"
+SECRET_FILE: Final = "weal-import.secret"
+_LONGEST_LINE: Final = 10_000
+
+
+@click.group()
+def member() -> None:
+    """Enrol members, show one, show what one has to pay.
+
+    \b
+    Examples:
+      weal member enrol people.csv --as a
+      weal member show M-000001
+      weal member statement M-000001
+    """
+
+
+@member.command()
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"), required=False)
+@click.option("--plan", default=DEFAULT_PLAN, show_default=True, help="Code of the plan.")
+@click.option("--birth-month", metavar="YYYY-MM", help="For one person, whose identity is then asked for.")
+@click.option(
+    "--secret", type=click.Path(path_type=Path, dir_okay=False), default=Path(SECRET_FILE), show_default=True,
+    help="Key of the person values, made if it is missing. Everybody who enrols for a plan must use the same one.",
+)
+@output_options
+@signing_options
+def enrol(
+    connection: Connection, file: TextIO | None, plan: str, birth_month: str | None, secret: Path, wait: bool
+) -> None:
+    """Enrol the people of a CSV file, or one person who is asked for.
+
+    \b
+    Examples:
+      weal member enrol people.csv --as a
+      weal member enrol --birth-month 1980-04 --as a
+      grep -v '^#' people.csv | weal member enrol - --plan hospital-reimbursement --as b
+    \b
+    Columns of the CSV: identity (or person, if the keyed value is known already), birth_month, and if wanted
+    key (the member's own public key) and payer (a member such as M-000001 who pays for this one). Only the
+    keyed value of an identity leaves this machine, never the identity.
+    """  # fmt: skip
+    from node.claims.mutual_aid.actions import MAX_BATCH, Enrol
+
+    people = list(_one_person(birth_month, secret) if file is None else read_people(file, secret))
+    if not people:
+        raise CommandError("nobody to enrol", code=USAGE)
+    batches: list[list[Any]] = [
+        [Enrol(plan=plan, members=tuple(people[start : start + MAX_BATCH]))] for start in range(0, len(people), MAX_BATCH)
+    ]
+
+    async def run() -> list[Outcome]:
+        async with make_client(connection) as client:
+            return await send(connection, client, batches, wait=wait)
+
+    outcomes = asyncio.run(run())
+    runs = [run for outcome in outcomes for run in enrolled_runs(outcome)]
+    names = ", ".join(first if first == last else f"{first} to {last}" for first, last in runs)
+    count = f"{len(people)} person" + ("s" if len(people) > 1 else "")
+    connection.settings.result(
+        {
+            "enrolled": len(people) if wait else None,
+            "members": [{"first": first, "last": last} for first, last in runs],
+            "transactions": [outcome.id for outcome in outcomes],
+        },
+        f"enrolled {count}: {names}" if wait else f"submitted {count}",
+    )
+
+
+def _one_person(birth_month: str | None, secret: Path) -> Iterator[NewMember]:
+    if birth_month is None:
+        raise CommandError("nobody to enrol", hint="Give a CSV file, or --birth-month for one person.", code=USAGE)
+    if sys.stdin.isatty():
+        identity = click.prompt("Identity number", err=True, hide_input=True)
+    else:
+        identity = sys.stdin.readline(_LONGEST_LINE).strip()
+    yield from _people([{"identity": identity, "birth_month": birth_month}], secret)
+
+
+def read_people(file: TextIO, secret: Path) -> Iterator[NewMember]:
+    """New members from CSV text. Raises CommandError naming the line."""
+    reader = csv.DictReader(_bounded(file))
+    try:
+        names = set(reader.fieldnames or ())
+        if "birth_month" not in names or not names & {"identity", "person"}:
+            raise CommandError("the first line must name the columns identity (or person) and birth_month", code=USAGE)
+        yield from _people(reader, secret)
+    except csv.Error as error:
+        raise CommandError(f"line {reader.line_num}: {error}", code=USAGE) from None
+
+
+def _bounded(file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise CommandError(f"line {number} has more than {_LONGEST_LINE} characters", code=USAGE)
+        yield line
+
+
+def _people(rows: Any, secret: Path) -> Iterator[NewMember]:
+    from node.claims.builders import person_commitment
+    from node.claims.ids import member_id
+    from node.claims.mutual_aid.actions import NewMember
+    from node.fhir.identity import load_secret_bytes
+
+    key: bytes | None = None
+    for number, row in enumerate(rows, 2):
+        try:
+            if row.get("person"):
+                person = bytes.fromhex(row["person"])
+                if len(person) != 32:
+                    raise ValueError("person must have 64 hex digits")
+            else:
+                identity = (row.get("identity") or "").strip()
+                if not identity:
+                    raise ValueError("no identity")
+                key = key or load_secret_bytes(secret, create=True)[0]
+                person = person_commitment(key, identity)
+            yield NewMember(
+                person=person,
+                birth_month=parse_month(row.get("birth_month") or ""),
+                key=bytes.fromhex(row.get("key") or ""),
+                payer=member_id(row["payer"]) if row.get("payer") else 0,
+            )
+        except ValueError as error:
+            raise CommandError(f"line {number}: {error}", code=USAGE) from None
+
+
+def parse_month(text: str) -> int:
+    """Month index of "1980-04" or of a whole date. Raises ValueError."""
+    from node.claims.calendar import month_index
+
+    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])(-\d\d)?", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no month: write YYYY-MM")
+    return month_index(int(found[1]), int(found[2]))
+
+
+def enrolled_runs(outcome: Outcome) -> list[tuple[str, str]]:
+    """(first, last) member of each run of numbers that an enrolment's receipt names."""
+    from node.claims.ids import member_id, member_text
+
+    runs = []
+    for event in (outcome.receipt or {}).get("events", ()):
+        if event.get("what") == "members-enrolled":
+            first = member_id(event["member"])
+            runs.append((member_text(first), member_text(first + int(event["count"]) - 1)))
+    return runs
+
+
+def member_name(text: str) -> str:
+    """M-000123 for "M-000123", "m-123" or "123". Raises CommandError."""
+    from node.claims.ids import member_id, member_text
+
+    try:
+        return member_text(member_id(text))
+    except ValueError as error:
+        raise CommandError(str(error), code=USAGE) from None
+
+
+@member.command()
+@click.argument("id")
+@click.option("--proof", type=click.Path(path_type=Path), metavar="OUT", help="Write a proof for `weal verify`.")
+@output_options
+@node_options
+def show(connection: Connection, id: str, proof: Path | None) -> None:
+    """Show a member: plan, cover, claims and what has been billed.
+
+    \b
+    Examples:
+      weal member show M-000001
+      weal member show 1 --json
+    """
+    from node.cli.show import member_sheet, print_sheet
+    from node.cli.verify_command import write_proof
+
+    name = member_name(id)
+
+    async def ask() -> dict[str, Any]:
+        async with make_client(connection) as client:
+            return await client.get(f"/v1/members/{name}", prove=proof is not None)
+
+    answer = asyncio.run(ask())
+    if proof is not None:
+        write_proof(connection.settings, proof, bytes.fromhex(answer["proof"]["bundle"]))
+    connection.settings.result(answer["data"], print_sheet(member_sheet(answer["data"])))
+
+
+@member.command()
+@click.argument("id")
+@output_options
+@node_options
+def statement(connection: Connection, id: str) -> None:
+    """Show what a member has to pay, cycle by cycle, in a form that the member can check.
+
+    \b
+    Examples:
+      weal member statement M-000001
+    """
+    name = member_name(id)
+
+    async def ask() -> dict[str, Any]:
+        async with make_client(connection) as client:
+            return await client.statement(name)
+
+    record = asyncio.run(ask())
+    connection.settings.result(record, lambda console: console.print(_statement(record)))
+
+
+def _statement(record: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    from node.cli.show import sheet, table
+
+    scalars = [(name.replace("_", " "), str(value)) for name, value in record.items() if _is_plain(value)]
+    parts: list[Any] = [sheet(scalars)]
+    for value in record.values():
+        rows: Sequence[dict[str, Any]] = value if isinstance(value, list) and value and isinstance(value[0], dict) else ()
+        if rows:
+            columns = [name for name in rows[0] if all(_is_plain(row.get(name)) for row in rows)]
+            cells = [[str(row.get(name, "")) for name in columns] for row in rows]
+            parts += ["", table([name.replace("_", " ") for name in columns], cells)]
+    return Group(*parts)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is not None and not isinstance(value, (dict, list))

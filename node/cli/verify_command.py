@@ -1,0 +1,154 @@
+"""`weal verify`: check an exported proof with nothing but the genesis file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import rich_click as click
+
+from node.cli.base import NOT_VERIFIED, CommandError, Settings, output_options, pass_settings
+
+_MAX_FILE: Final = 8 * 1024 * 1024
+
+
+@click.command()
+@click.argument("proof", type=click.File("rb"))
+@click.option(
+    "--genesis", type=click.Path(path_type=Path, dir_okay=False), required=False,
+    help="The genesis file you trust; the local cluster's if there is one.",
+)
+@click.option("--claim", metavar="ID", help="Insist that the proof is about this claim.")
+@click.option("--transaction", metavar="ID", help="Insist that the proof is about this transaction.")
+@output_options
+@pass_settings
+def verify(settings: Settings, proof: Any, genesis: Path | None, claim: str | None, transaction: str | None) -> None:
+    """Check a proof offline: no node is asked, and nobody but the genesis file is trusted.
+
+    \b
+    Examples:
+      weal claim show C-000001 --proof claim.json
+      weal verify claim.json --genesis genesis.json --claim C-000001
+      weal tx show 8c1f2ab0… --proof tx.json && weal verify tx.json --genesis genesis.json
+
+    Exits with 3 if the proof does not hold.
+    """  # fmt: skip
+    from node.genesis import load_genesis
+
+    path = genesis or _local_genesis()
+    data = proof.read(_MAX_FILE + 1)
+    if len(data) > _MAX_FILE:
+        raise CommandError(f"more than {_MAX_FILE} bytes: no proof is that long", code=NOT_VERIFIED)
+    document = check_proof(data, load_genesis(path), claim=claim, transaction=transaction)
+    settings.result({**document, "genesis_file": str(path)}, _text(document, path))
+
+
+def _local_genesis() -> Path:
+    from node.cli.connect import local_cluster
+    from node.localnet.layout import GENESIS_FILE
+
+    cluster = local_cluster()
+    if cluster is None:
+        raise CommandError("which chain?", hint="Give --genesis FILE, one that you did not get with the proof.", code=2)
+    return cluster[0] / GENESIS_FILE
+
+
+def check_proof(data: bytes, genesis: Any, *, claim: str | None = None, transaction: str | None = None) -> dict[str, Any]:
+    """What the proof shows, as a JSON-able object. Raises CommandError with exit code 3 if it does not hold."""
+    from node.claims.queries import Queries
+    from node.proofs import BadProof, parse_bundle, verify_bundle
+
+    queries = Queries(genesis)
+    try:
+        proven = verify_bundle(parse_bundle(data), genesis)
+    except BadProof as error:
+        raise CommandError(
+            f"the proof does not hold: {error}",
+            hint="Do not trust it, nor whoever gave it to you; ask another node for a proof.",
+            code=NOT_VERIFIED,
+        ) from None
+    header = proven.header
+    document: dict[str, Any] = {
+        "verified": True,
+        "chain": genesis.chain,
+        "genesis": genesis.digest.hex(),
+        "block": {"height": header.height, "digest": header.digest.hex(), "time_ms": header.time_ms},
+    }
+    if proven.transaction is not None:
+        assert proven.receipt is not None
+        document["transaction"] = queries.transaction(proven.transaction)
+        document["receipt"] = queries.receipt(proven.receipt)
+        found, wanted = proven.transaction.id.hex(), transaction
+        if claim is not None:
+            raise CommandError("the proof is about a transaction, not about a claim", code=NOT_VERIFIED)
+    else:
+        assert proven.key is not None
+        found, record = _record(genesis, proven.key, proven.value)
+        document["record"] = record
+        wanted = None if claim is None else _claim_name(claim)
+        if transaction is not None:
+            raise CommandError("the proof is about a record, not about a transaction", code=NOT_VERIFIED)
+    if wanted is not None and wanted.lower() != found.lower():
+        raise CommandError(f"the proof holds, but is about {found} and not about {wanted}", code=NOT_VERIFIED)
+    return document
+
+
+def _claim_name(text: str) -> str:
+    from node.claims.ids import claim_id, claim_text
+
+    try:
+        return claim_text(claim_id(text))
+    except ValueError as error:
+        raise CommandError(str(error), code=2) from None
+
+
+def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[str, Any]]:
+    """(name, readable record) of what the state holds at a key."""
+    from node.claims import keys, views
+    from node.claims.ids import claim_text
+    from node.claims.mutual_aid.records import ClaimRecord
+    from node.claims.registry import Registry
+    from node.claims.wire import Malformed, decode
+
+    plain: dict[str, Any] = {"key": key.hex(), "value": None if value is None else value.hex()}
+    if key[:1] != bytes([keys.CLAIM]) or len(key) != 9:
+        return key.hex(), plain
+    name = claim_text(keys.number_of(key))
+    if value is None:
+        return name, {"claim": name, "exists": False, **plain}
+    try:
+        record = decode(ClaimRecord, value, 65_536)
+    except Malformed as error:
+        raise CommandError(f"the proven record is not one that this version reads: {error}", code=NOT_VERIFIED) from None
+    return name, {"claim": name, "exists": True, **views.claim_view(Registry(genesis), keys.number_of(key), record), **plain}
+
+
+def _text(document: dict[str, Any], genesis: Path) -> str:
+    block = document["block"]
+    lines = [
+        "verified: a quorum of the consortium signed block "
+        f"{block['height']}, and the path from it to the fact is complete",
+        f"  chain    {document['chain']} ({document['genesis'][:16]}…, from {genesis})",
+    ]
+    record = document.get("record")
+    if record is None:
+        receipt, transaction = document["receipt"], document["transaction"]
+        lines += [f"  transaction {transaction['id']}", f"  result   {receipt['result']}"]
+    elif "claim" in record and record["exists"]:
+        lines.append(f"  {record['claim']} is {record['status']}, member {record['member']}")
+        if record.get("amount"):
+            lines.append(f"  amount   {record['amount']} {record['currency']}")
+    elif "claim" in record:
+        lines.append(f"  {record['claim']} did not exist")
+    else:
+        lines.append(f"  record   {record['key']} = {record['value'] or 'nothing'}")
+    return "\n".join(lines)
+
+
+def write_proof(settings: Settings, path: Path, bundle: bytes) -> None:
+    """Write a proof as readable JSON and say how to check it."""
+    from node.proofs import decode_bundle, to_json
+
+    path.write_text(json.dumps(to_json(decode_bundle(bundle)), indent=1) + "\n", encoding="utf-8")
+    settings.note(f"proof written to {path}; check it with: weal verify {path} --genesis GENESIS-FILE")

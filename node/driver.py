@@ -1,0 +1,435 @@
+"""The loop: inbox -> replica -> effects, carried out in order. The only caller of `Replica.handle`.
+
+One step takes what has come in, asks the core, and then: one synced write for everything the core promised and
+everything it found final; only then the messages leave; then the state follows. Blocks are built and executed
+at once, their results go back to the core within the same step. Everything runs in one task, so nothing
+interleaves with a step; between steps the event loop gets its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final, Protocol
+
+import msgspec
+
+from consensus.block import Block
+from consensus.codec import encode
+from consensus.effects import (
+    Behind,
+    Broadcast,
+    Build,
+    CancelTimer,
+    Commit,
+    Effect,
+    Execute,
+    Forget,
+    Misbehaviour,
+    Persist,
+    PersistBlock,
+    ReportEvidence,
+    Send,
+    SetTimer,
+    ViewChangeStarted,
+    ViewEntered,
+    VotingChanged,
+)
+from consensus.events import (
+    BlockBuilt,
+    BlockExecuted,
+    BlockSynced,
+    Event,
+    PeerConnected,
+    PrimarySuspected,
+    Received,
+    Started,
+    Timer,
+    TimerFired,
+    WorkChanged,
+)
+from consensus.messages import CommitCertificate, Evidence, Message, Proposal
+from consensus.replica import Replica
+from consensus.types import Digest, Height, ReplicaId, View
+from node.block_rules import InvalidBlock
+from node.executor import Committed, Executor
+from node.frames import Channel
+from node.link import steady_ms
+from node.mempool import Mempool, Pending
+from node.store import BlockStore
+from node.verification import TransactionVerifier
+
+log = logging.getLogger("weal.driver")
+
+_EVENTS_PER_STEP: Final = 512
+_STEP_MS: Final = 20
+"""A step ends after this long even if there is more, so that the event loop gets its turn."""
+_SYNCED_PER_STEP: Final = 32
+_PEER_BACKLOG: Final = 2_048
+"""Messages of one peer that may wait; the connection is not read while there are more."""
+_PEER_BACKLOG_BYTES: Final = 48 * 1024 * 1024
+_CHECKED_AGAIN: Final = 64
+_BATCH_STEP: Final = 24
+"""While blocks are in flight, another is begun only for so many transactions for each of them: under load
+blocks grow instead of multiplying, and an idle chain loses nothing."""
+
+
+class Outgoing(Protocol):
+    """The part of the transport that carries consensus messages."""
+
+    def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool: ...
+
+    def broadcast(self, channel: Channel, payload: bytes) -> None: ...
+
+    def misbehaved(self, replica: ReplicaId, reason: str) -> None: ...
+
+
+class Observer(Protocol):
+    """What the node wants to know."""
+
+    def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
+        """A block is final and its state can be read. `took_ms`: since this node first saw it, if it did
+        before it was final. `latest_arrival`: as `Mempool.committed` answers."""
+        ...
+
+    def fell_behind(self, height: Height) -> None: ...
+
+    def view_entered(self, view: View, primary: ReplicaId, reason: str) -> None: ...
+
+    def view_change_started(self, view: View, reason: str) -> None: ...
+
+    def voting_changed(self, voting: bool, reason: str) -> None: ...
+
+    def evidence_found(self, evidence: Evidence) -> None: ...
+
+
+class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
+    block_transactions: int = 500
+    block_bytes: int = 1_048_576
+
+
+class Driver:
+    """Runs one replica. `run` returns only when cancelled, and raises what must stop the node."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        executor: Executor,
+        blocks: BlockStore,
+        mempool: Mempool,
+        verifier: TransactionVerifier,
+        next_deadline_ms: Callable[[], int | None],
+        chain_now_ms: Callable[[], int],
+        real_ms_until: Callable[[int], int],
+        outgoing: Outgoing,
+        observer: Observer,
+        settings: DriverSettings,
+    ) -> None:
+        """`next_deadline_ms`: of the committed state, chain time. `real_ms_until`: from now to a chain time."""
+        self.replica = replica
+        self._executor = executor
+        self._blocks = blocks
+        self._mempool = mempool
+        self._verifier = verifier
+        self._next_deadline_ms = next_deadline_ms
+        self._chain_now_ms = chain_now_ms
+        self._real_ms_until = real_ms_until
+        self._outgoing = outgoing
+        self._observer = observer
+        self._settings = settings
+        self._inbox: deque[tuple[Event, int]] = deque()  # (event, its size in bytes if a peer sent it)
+        self._synced: deque[BlockSynced] = deque()
+        self._backlog: dict[ReplicaId, list[int]] = {}  # messages and bytes waiting, by peer
+        self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._deadline_ms: int | None = None
+        # Of the step under way
+        self._persists: list[Persist | PersistBlock] = []
+        self._commits: list[Commit] = []
+        self._forgets: list[Forget] = []
+        self._sends: list[tuple[ReplicaId | None, bytes]] = []
+        self._is_work_new = True
+        """Something has changed that may be work; the core is told at the end of the step."""
+        self._told_pending = False
+        self._seen_ms: dict[Digest, tuple[int, int]] = {}  # block in flight -> (height, when first seen)
+        self._flying: dict[Digest, tuple[int, frozenset[bytes]]] = {}
+        self.counters: Counter[str] = Counter()
+        self.synced_write_ns = 0
+        """Spent in the synced writes that `counters` counts."""
+
+    # Coming in
+
+    def post(self, event: Event) -> None:
+        """Queue an event of this node's own."""
+        self._inbox.append((event, 0))
+        self._wake.set()
+
+    def work_arrived(self) -> None:
+        """The pool has new transactions."""
+        self._is_work_new = True
+        self._wake.set()
+
+    async def received(self, sender: ReplicaId, message: Message, size: int) -> None:
+        """Queue a peer's message; waits while too many of the same peer are queued."""
+        backlog = self._backlog.setdefault(sender, [0, 0])
+        while backlog[0] >= _PEER_BACKLOG or backlog[1] + size > _PEER_BACKLOG_BYTES:
+            self._drained.clear()
+            await self._drained.wait()
+        backlog[0] += 1
+        backlog[1] += size
+        self._inbox.append((Received(sender=sender, message=message), size))
+        self._wake.set()
+
+    def synced(self, block: Block, certificate: CommitCertificate) -> None:
+        """Queue a block fetched from a peer; taken in after what consensus has to say."""
+        self._synced.append(BlockSynced(block=block, certificate=certificate))
+        self._wake.set()
+
+    def peer_connected(self, replica: ReplicaId) -> None:
+        self.post(PeerConnected(replica=replica))
+
+    def suspect(self, view: View, reason: str) -> None:
+        self.post(PrimarySuspected(view=view, reason=reason))
+
+    def in_flight(self) -> frozenset[bytes]:
+        """Transactions in blocks that are not final yet, as far as this node knows."""
+        return frozenset().union(*(ids for _, ids in self._flying.values())) if self._flying else frozenset()
+
+    # The loop
+
+    async def run(self) -> None:
+        """Drive the replica for ever. Raises StoreError and InvariantBroken, after which it must not go on."""
+        self.post(Started())
+        self._watch_deadline()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._inbox or self._synced or self._is_work_new:
+                    self._step()
+                    self._drained.set()
+                    await asyncio.sleep(0)
+        finally:
+            for timer in (*self._timers.values(), self._deadline_timer):
+                if timer is not None:
+                    timer.cancel()
+
+    def _step(self) -> None:
+        """Take in what there is, up to a bound, and carry out what follows."""
+        self.counters["steps"] += 1
+        started = steady_ms()
+        taken = synced = 0
+        while taken < _EVENTS_PER_STEP and steady_ms() - started < _STEP_MS:
+            if self._inbox:
+                event, size = self._inbox.popleft()
+                if isinstance(event, Received):
+                    backlog = self._backlog[event.sender]
+                    backlog[0] -= 1
+                    backlog[1] -= size
+                    self._note_seen(event.message)
+                self._handle(event)
+            elif self._synced and synced < _SYNCED_PER_STEP:
+                synced += 1
+                self._handle(self._synced.popleft())
+            else:
+                break
+            taken += 1
+        self._tell_work()
+        self._finish()
+        if self._is_work_new:
+            # Commits of this step may have left or freed work; the core has to know before the loop sleeps.
+            self._tell_work()
+            self._finish()
+
+    def _tell_work(self) -> None:
+        if not self._is_work_new:
+            return
+        self._is_work_new = False
+        is_due = self._deadline_ms is not None and self._deadline_ms <= self._chain_now_ms()
+        pending = is_due or len(self._mempool) > 0
+        if pending or self._told_pending:
+            self._told_pending = pending
+            self._handle(WorkChanged(pending=pending))
+
+    def _handle(self, event: Event) -> None:
+        """One event and all that follows from it at once; what leaves the machine is only collected."""
+        waiting: deque[Event] = deque((event,))
+        while waiting:
+            effects = self.replica.handle(waiting.popleft(), self._chain_now_ms())
+            for effect in effects:
+                answer = self._perform(effect)
+                if answer is not None:
+                    waiting.append(answer)
+
+    def _perform(self, effect: Effect) -> Event | None:
+        match effect:
+            case Persist() | PersistBlock():
+                self._persists.append(effect)
+            case Broadcast(message=message):
+                self._sends.append((None, encode(message)))
+            case Send(to=to, message=message):
+                self._sends.append((to, encode(message)))
+            case SetTimer(timer=timer, delay_ms=delay_ms):
+                self._set_timer(timer, delay_ms)
+            case CancelTimer(timer=timer):
+                self._cancel_timer(timer)
+            case Build():
+                return self._build(effect)
+            case Execute(block=block):
+                return self._execute(block)
+            case Commit():
+                self._commits.append(effect)
+                if effect.block.digest not in self._flying:
+                    # Synced: what comes next may build on its state, so the state must be there.
+                    self._finish()
+            case Forget():
+                self._forgets.append(effect)
+            case Misbehaviour(sender=sender, reason=reason):
+                self._outgoing.misbehaved(sender, reason)
+            case _:
+                self._tell(effect)
+        return None
+
+    def _tell(self, effect: Effect) -> None:
+        """Effects that only tell the node something."""
+        match effect:
+            case Behind(height=height):
+                self._observer.fell_behind(height)
+            case ViewEntered(view=view, primary=primary, reason=reason):
+                # Blocks of the view before may be gone: their transactions are work again.
+                self._is_work_new = True
+                self._observer.view_entered(view, primary, reason)
+            case ViewChangeStarted(view=view, reason=reason):
+                self._observer.view_change_started(view, reason)
+            case VotingChanged(voting=voting, reason=reason):
+                self._is_work_new = True
+                self._observer.voting_changed(voting, reason)
+            case ReportEvidence(evidence=evidence):
+                self._observer.evidence_found(evidence)
+
+    # Blocks
+
+    def _build(self, request: Build) -> BlockBuilt:
+        parent, settings = request.parent, self._settings
+        block_ms = max(parent.time_ms + 1, self._chain_now_ms())
+        exclude = self._executor.in_flight(parent)
+        candidates = self._mempool.candidates(exclude, block_ms, settings.block_transactions, settings.block_bytes)
+        is_due = self._deadline_ms is not None and self._deadline_ms <= block_ms
+        in_flight = request.height - 1 - self.replica.tip.height
+        block = None
+        tried = is_due or len(candidates) >= max(1, min(in_flight * _BATCH_STEP, settings.block_transactions))
+        if tried:
+            block = self._executor.build(parent, candidates, block_ms, settings.block_transactions)
+        if block is None:
+            # The core takes this as "no work" until it is told otherwise.
+            self._told_pending = False
+        else:
+            self._fly(block)
+        if tried and (block is None or len(block.transactions) < len(candidates)):
+            self._drop_inadmissible(candidates, block)
+        return BlockBuilt(view=request.view, height=request.height, block=block)
+
+    def _drop_inadmissible(self, candidates: list[Pending], block: Block | None) -> None:
+        """Some candidates stayed out: for lack of room, or because the ledger has ruled them out meanwhile."""
+        chosen = set() if block is None else set(block.transactions)
+        now_ms = self._chain_now_ms()
+        for pending in candidates[:_CHECKED_AGAIN]:
+            if pending.raw not in chosen:
+                self._mempool.admissible(pending, now_ms)
+
+    def _execute(self, block: Block) -> BlockExecuted:
+        fault = None
+        try:
+            self._executor.execute(block)
+            self._fly(block)
+        except InvalidBlock as error:
+            fault = str(error)
+            self.counters["invalid blocks"] += 1
+            log.warning("block refused: %s", fault, extra={"height": block.height, "digest": block.digest.hex()[:16]})
+        return BlockExecuted(digest=block.digest, fault=fault)
+
+    def _fly(self, block: Block) -> None:
+        self._seen_ms.setdefault(block.digest, (block.height, steady_ms()))
+        ids = frozenset(self._verifier.decode(raw).id for raw in block.transactions)
+        self._flying[block.digest] = (block.height, ids)
+
+    def _note_seen(self, message: Message) -> None:
+        if isinstance(message, Proposal) and len(self._seen_ms) < 1_024:
+            self._seen_ms.setdefault(message.block.digest, (message.block.height, steady_ms()))
+
+    # Making it so
+
+    def _finish(self) -> None:
+        """Durable first, visible second, state last."""
+        commits, self._commits = self._commits, []
+        persists, self._persists = self._persists, []
+        sends, self._sends = self._sends, []
+        forgets, self._forgets = self._forgets, []
+        if persists or commits:
+            began_ns = perf_counter_ns()
+            self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits])
+            self.counters["synced writes"] += 1
+            self.synced_write_ns += perf_counter_ns() - began_ns
+        for to, payload in sends:
+            if to is None:
+                self._outgoing.broadcast(Channel.CONSENSUS, payload)
+            else:
+                self._outgoing.send(to, Channel.CONSENSUS, payload)
+        for commit in commits:
+            self._commit(commit)
+        if forgets:
+            self._blocks.forget([key for effect in forgets for key in effect.keys])
+
+    def _commit(self, commit: Commit) -> None:
+        committed = self._executor.commit(commit.block, commit.certificate)
+        header = commit.block.header
+        seen = self._seen_ms.get(commit.block.digest)
+        latest = self._mempool.committed(committed.transactions, commit.block.transactions, header.time_ms)
+        self._seen_ms = {d: seen for d, seen in self._seen_ms.items() if seen[0] > header.height}
+        self._flying = {d: flying for d, flying in self._flying.items() if flying[0] > header.height}
+        self._is_work_new = True
+        self._watch_deadline()
+        took_ms = None if seen is None else steady_ms() - seen[1]
+        self._observer.block_committed(committed, took_ms, latest)
+
+    # Time
+
+    def _set_timer(self, timer: Timer, delay_ms: int) -> None:
+        self._cancel_timer(timer)
+        loop = asyncio.get_running_loop()
+        self._timers[timer] = loop.call_later(delay_ms / 1000, self._fire, timer)
+
+    def _cancel_timer(self, timer: Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _fire(self, timer: Timer) -> None:
+        del self._timers[timer]
+        self.post(TimerFired(timer=timer))
+
+    def _watch_deadline(self) -> None:
+        """Wake up when the next deadline of the committed state is due: that is work, without any operator."""
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = None
+        self._deadline_ms = self._next_deadline_ms()
+        if self._deadline_ms is None:
+            return
+        if self._deadline_ms <= self._chain_now_ms():
+            self.work_arrived()
+        else:
+            # At most an hour: the wall clock may be set meanwhile.
+            delay_ms = min(max(0, self._real_ms_until(self._deadline_ms)) + 1, 3_600_000)
+            loop = asyncio.get_running_loop()
+            self._deadline_timer = loop.call_later(delay_ms / 1000, self._deadline_came)
+
+    def _deadline_came(self) -> None:
+        self._deadline_timer = None
+        self._watch_deadline()

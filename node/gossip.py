@@ -1,0 +1,105 @@
+"""Transactions between nodes: what clients bring here is told to every peer once, in batches.
+
+A node tells what it got from clients, never what it got from peers, so each transaction crosses each connection
+once. What peers tell is checked in small slices with the event loop free in between: a flood of transactions
+must not delay a vote. A peer that sends faster than that loses the surplus; what matters is forwarded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from consensus.errors import DecodeError
+from consensus.types import ReplicaId
+from node.claims.transaction import MAX_TRANSACTION_BYTES
+
+BATCH_BYTES: Final = 128 * 1024
+"""A batch is sent when it holds this much, or at the end of the event loop's turn."""
+MAX_BATCH_BYTES: Final = BATCH_BYTES + MAX_TRANSACTION_BYTES + 1024
+MAX_BATCH_TRANSACTIONS: Final = 4_096
+SLICE: Final = 32
+"""Transactions checked before others get the event loop: about 2 ms."""
+_BACKLOG_BYTES: Final = 8 * 1024 * 1024
+"""Of one peer, waiting to be checked."""
+
+_Batch = Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_BATCH_TRANSACTIONS)]
+_decoder: Final = msgspec.msgpack.Decoder(_Batch)
+
+
+def encode_batch(raws: Sequence[bytes]) -> bytes:
+    return msgspec.msgpack.encode(list(raws))
+
+
+def decode_batch(payload: bytes) -> list[bytes]:
+    """Raw transactions of one message. Raises DecodeError."""
+    if len(payload) > MAX_BATCH_BYTES:
+        raise DecodeError(f"a batch of {len(payload)} bytes, {MAX_BATCH_BYTES} are allowed")
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DecodeError(f"not a batch of transactions: {error}") from None
+
+
+class Gossip:
+    """Both directions for one node."""
+
+    def __init__(
+        self, broadcast: Callable[[bytes], None], take_in: Callable[[Sequence[bytes]], Awaitable[None]]
+    ) -> None:
+        """`take_in` gets at most `SLICE` transactions of peers at a time."""
+        self._broadcast = broadcast
+        self._take_in = take_in
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
+        self._is_scheduled = False
+        self._incoming: deque[tuple[ReplicaId, list[bytes], int]] = deque()
+        self._backlog: Counter[ReplicaId] = Counter()
+        self._wake = asyncio.Event()
+        self.dropped = 0
+        """Transactions of peers dropped because they came faster than they could be checked."""
+
+    def tell(self, raws: Sequence[bytes]) -> None:
+        """Tell every peer, together with what else comes in the same turn of the event loop."""
+        for raw in raws:
+            if self._outgoing and (
+                self._outgoing_bytes + len(raw) > BATCH_BYTES or len(self._outgoing) >= MAX_BATCH_TRANSACTIONS
+            ):
+                self._flush()
+            self._outgoing.append(raw)
+            self._outgoing_bytes += len(raw)
+        if self._outgoing and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_scheduled = False
+        if self._outgoing:
+            raws, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+            self._broadcast(encode_batch(raws))
+
+    def received(self, replica: ReplicaId, payload: bytes) -> None:
+        """A peer's batch, queued to be checked. Raises DecodeError."""
+        raws = decode_batch(payload)
+        if self._backlog[replica] + len(payload) > _BACKLOG_BYTES:
+            self.dropped += len(raws)
+            return
+        self._backlog[replica] += len(payload)
+        self._incoming.append((replica, raws, len(payload)))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Check what peers sent, slice by slice, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._incoming:
+                replica, raws, size = self._incoming.popleft()
+                for start in range(0, len(raws), SLICE):
+                    await self._take_in(raws[start : start + SLICE])
+                    await asyncio.sleep(0)
+                self._backlog[replica] -= size

@@ -1,0 +1,281 @@
+"""Portable proofs: what a transaction became, or what the state holds at a key, for anybody with the genesis file.
+
+A bundle carries a header, the certificate by which a quorum made it final, and the path from the header to
+the fact. Checking one needs no node, no network and no trust in whoever handed it over: only the genesis
+file, which names the chain and the keys. `weal verify` and the explorer do it; docs/protocol.md has the bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from consensus.block import Header
+from consensus.certificates import verify_commit_certificate
+from consensus.codec import decode, encode
+from consensus.errors import DecodeError, ProtocolViolation
+from consensus.messages import CommitCertificate
+from consensus.types import Wire
+from node import merkle
+from node.claims.application import Receipt
+from node.claims.genesis import Genesis
+from node.claims.transaction import MAX_TRANSACTION_BYTES, Transaction, decode_transaction
+from node.claims.wire import Malformed
+from node.claims.wire import decode as decode_claims
+from node.crypto import verify
+from node.errors import Unavailable
+from node.executor import Executor
+from node.genesis import domain, member_set
+from node.merkle import StateProof
+from node.state import StateDatabase
+from node.store import BlockStore
+
+FORMAT: Final = "weal/proof/1"
+MAX_PROOF_BYTES: Final = 2 * 1024 * 1024
+"""A transaction, its receipt, a certificate of 64 signatures and the paths, with room to spare."""
+_MAX_JSON_BYTES: Final = 5 * 1024 * 1024
+
+
+class BadProof(ProtocolViolation):
+    """The bundle does not prove anything on this chain. Says which step failed."""
+
+
+class TransactionProof(Wire, frozen=True, tag=1):
+    """A transaction and its receipt are in the block."""
+
+    transaction: bytes
+    """As sent, signature included."""
+    receipt: bytes
+    index: int
+    """Position in the block; its receipt is leaf index + 1, after the clock's."""
+    count: int
+    """Transactions in the block."""
+    transaction_path: tuple[bytes, ...]
+    receipt_path: tuple[bytes, ...]
+
+
+class RecordProof(Wire, frozen=True, tag=2):
+    """The state after the block holds `value` at `key`; None: it holds nothing there."""
+
+    key: bytes
+    value: bytes | None
+    proof: StateProof
+
+
+class ProofBundle(Wire, frozen=True):
+    """Everything needed beside the genesis file."""
+
+    format: str
+    header: Header
+    certificate: CommitCertificate
+    fact: TransactionProof | RecordProof
+
+
+class Proven(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle proved: either transaction and receipt, or key and value."""
+
+    header: Header
+    transaction: Transaction | None = None
+    receipt: Receipt | None = None
+    index: int | None = None
+    key: bytes | None = None
+    value: bytes | None = None
+
+
+# -- making
+
+
+def prove_transaction(executor: Executor, blocks: BlockStore, id: bytes) -> ProofBundle | None:
+    """Proof of a committed transaction and its receipt, or None if it is not on the chain."""
+    place = executor.locate(id)
+    if place is None:
+        return None
+    height, index = place
+    block, certificate = blocks.block_at(height), blocks.certificate_at(height)
+    receipts = executor.receipt_bytes(height)
+    assert block is not None and certificate is not None
+    fact = TransactionProof(
+        transaction=block.transactions[index],
+        receipt=receipts[index + 1],
+        index=index,
+        count=len(block.transactions),
+        transaction_path=merkle.rfc6962_proof(block.transactions, index),
+        receipt_path=merkle.rfc6962_proof(receipts, index + 1),
+    )
+    return ProofBundle(format=FORMAT, header=block.header, certificate=certificate, fact=fact)
+
+
+def prove_record(state: StateDatabase, blocks: BlockStore, key: bytes) -> ProofBundle:
+    """Proof of what the state holds at `key` now. Raises Unavailable while only genesis is there."""
+    tip = state.tip
+    if tip is None or tip[0] == 0:
+        raise Unavailable("no block is final yet, and only a final block's state can be proved: try again later")
+    header, certificate = blocks.header_at(tip[0]), blocks.certificate_at(tip[0])
+    assert header is not None and certificate is not None
+    fact = RecordProof(key=key, value=state.record(key), proof=state.prove(key))
+    return ProofBundle(format=FORMAT, header=header, certificate=certificate, fact=fact)
+
+
+# -- checking
+
+
+def verify_bundle(bundle: ProofBundle, genesis: Genesis) -> Proven:
+    """What the bundle proves on the chain of `genesis`. Pure. Raises BadProof.
+
+    The member set is that of genesis: the header must name it.
+    """
+    header, certificate = bundle.header, bundle.certificate
+    members = member_set(genesis)
+    if bundle.format != FORMAT:
+        raise BadProof(f"the format is {bundle.format!r}, this version reads {FORMAT!r}")
+    if header.genesis != genesis.digest:
+        raise BadProof(f"it is of the chain {header.genesis.hex()}, not of this one ({genesis.digest.hex()})")
+    if header.members != members.digest or header.epoch != members.epoch:
+        raise BadProof("its header names another member set than the genesis file")
+    if certificate.digest != header.digest or certificate.height != header.height:
+        raise BadProof("its certificate is for another block")
+    if not verify_commit_certificate(certificate, members, domain(genesis, members), verify):
+        raise BadProof("its certificate does not hold the valid signatures of a quorum")
+    fact = bundle.fact
+    if isinstance(fact, RecordProof):
+        if not merkle.verify_state_proof(header.state_root, fact.key, fact.value, fact.proof):
+            raise BadProof("the path from the record to the state root does not fit")
+        return Proven(header=header, key=fact.key, value=fact.value)
+    return _verify_transaction(header, fact)
+
+
+def _verify_transaction(header: Header, fact: TransactionProof) -> Proven:
+    leaf, path = fact.transaction, fact.transaction_path
+    if not merkle.verify_rfc6962(header.transactions_root, leaf, fact.index, fact.count, path):
+        raise BadProof("the path from the transaction to the transactions root does not fit")
+    leaf, path = fact.receipt, fact.receipt_path
+    if not merkle.verify_rfc6962(header.receipts_root, leaf, fact.index + 1, fact.count + 1, path):
+        raise BadProof("the path from the receipt to the receipts root does not fit")
+    try:
+        transaction = decode_transaction(fact.transaction)
+        receipt = decode_claims(Receipt, fact.receipt, MAX_PROOF_BYTES)
+    except Malformed as error:
+        raise BadProof(f"transaction or receipt cannot be read: {error}") from error
+    if receipt.transaction != transaction.id:
+        raise BadProof("the receipt is of another transaction")
+    return Proven(header=header, transaction=transaction, receipt=receipt, index=fact.index)
+
+
+# -- bytes and JSON
+
+
+def encode_bundle(bundle: ProofBundle) -> bytes:
+    return encode(bundle)
+
+
+def decode_bundle(data: bytes) -> ProofBundle:
+    """Raises BadProof."""
+    try:
+        return decode(ProofBundle, data, MAX_PROOF_BYTES)
+    except DecodeError as error:
+        raise BadProof(f"it cannot be read: {error}") from error
+
+
+def parse_bundle(data: bytes) -> ProofBundle:
+    """A bundle from a file: its bytes, its JSON form, or an API answer with these bytes as hex in "bundle".
+
+    Raises BadProof.
+    """
+    if data.lstrip()[:1] != b"{":
+        return decode_bundle(data)
+    if len(data) > _MAX_JSON_BYTES:
+        raise BadProof(f"{len(data)} bytes where a proof in JSON has at most {_MAX_JSON_BYTES}")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadProof(f"it is not JSON: {error}") from error
+    for part in (document, document.get("proof"), document.get("data")):
+        if isinstance(part, dict) and "bundle" in part:
+            return decode_bundle(_bytes(part, "bundle"))
+    return from_json(document)
+
+
+def to_json(bundle: ProofBundle) -> dict[str, Any]:
+    """Readable form: bytes as lower-case hex, named fields. `from_json` gives the same bundle back."""
+    document: dict[str, Any] = {
+        "format": bundle.format,
+        "header": _named(bundle.header),
+        "certificate": _named(bundle.certificate),
+    }
+    fact = bundle.fact
+    if isinstance(fact, TransactionProof):
+        document["transaction"] = _named(fact)
+    else:
+        document["record"] = {**_named(fact), "proof": _named(fact.proof)}
+    return document
+
+
+def from_json(document: Mapping[str, Any]) -> ProofBundle:
+    """Inverse of `to_json`. Raises BadProof."""
+    header = _part(document, "header")
+    certificate = _part(document, "certificate")
+    fact: TransactionProof | RecordProof
+    try:
+        if ("transaction" in document) == ("record" in document):
+            raise BadProof('it must have either "transaction" or "record"')
+        if "transaction" in document:
+            part = _part(document, "transaction")
+            paths = {name: _hashes(part, name) for name in ("transaction_path", "receipt_path")}
+            raw, receipt = _bytes(part, "transaction"), _bytes(part, "receipt")
+            if len(raw) > MAX_TRANSACTION_BYTES:
+                raise BadProof(f"its transaction has {len(raw)} bytes, allowed are {MAX_TRANSACTION_BYTES}")
+            fact = TransactionProof(transaction=raw, receipt=receipt, index=part["index"], count=part["count"], **paths)
+        else:
+            part = _part(document, "record")
+            inner = _part(part, "proof")
+            proof = StateProof(page=_bytes(inner, "page"), path=_hashes(inner, "path"))
+            value = None if part["value"] is None else _bytes(part, "value")
+            fact = RecordProof(key=_bytes(part, "key"), value=value, proof=proof)
+        numbers = ("epoch", "height", "time_ms")
+        signatures = tuple((replica, bytes.fromhex(signature)) for replica, signature in certificate["signatures"])
+        fields = [header[name] if name in numbers else _bytes(header, name) for name in Header.__struct_fields__]
+        digest = _bytes(certificate, "digest")
+        bundle = (document["format"], fields, (certificate["view"], certificate["height"], digest, signatures), fact)
+        # Encoding and decoding checks every type once more, so that JSON cannot bring in what bytes cannot.
+        return decode_bundle(encode(bundle))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadProof(f"it cannot be read: {error!r}") from error
+
+
+def _named(struct: Wire | Header) -> dict[str, Any]:
+    return {name: _plain(getattr(struct, name)) for name in struct.__struct_fields__}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = document.get(name)
+    if not isinstance(part, dict):
+        raise BadProof(f'it has no object "{name}"')
+    return part
+
+
+def _bytes(document: Mapping[str, Any], name: str) -> bytes:
+    text = document.get(name)
+    try:
+        if isinstance(text, str):
+            return bytes.fromhex(text)
+    except ValueError:
+        pass
+    raise BadProof(f'"{name}" must be hex digits')
+
+
+def _hashes(document: Mapping[str, Any], name: str) -> tuple[bytes, ...]:
+    items = document.get(name)
+    if not isinstance(items, list) or len(items) > merkle.MAX_DEPTH:
+        raise BadProof(f'"{name}" must be a list of at most {merkle.MAX_DEPTH} hex strings')
+    return tuple(_bytes({name: item}, name) for item in items)

@@ -1,0 +1,128 @@
+"""Every LevelDB key and stored row of both databases, `blocks` and `state`.
+
+Keys are a table byte and fixed-width big-endian fields, so that they sort as their numbers do; only journal
+keys, and the keys of state records, are made elsewhere (by the core and the application).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consensus.block import Header
+from consensus.codec import decode, encode
+from consensus.errors import DecodeError
+from consensus.messages import CommitCertificate
+from consensus.types import Wire
+from node.errors import StoreError
+from node.leveldb import Database
+
+FORMAT: Final = 1
+"""Number of the layout of both databases; another number is refused."""
+
+META: Final = b"\x00"
+"""Both databases: format, chain and purpose."""
+# Tables of `blocks`.
+JOURNAL, BODY, CHAIN, OPEN, HEIGHT_OF = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
+# Tables of `state`.
+TIP: Final = b"\x10"
+_RECORD, _PAGE, _TRANSACTION, _RECEIPTS = b"\x11", b"\x12", b"\x13", b"\x14"
+
+
+class Meta(Wire, frozen=True):
+    format: int
+    database: str
+    genesis: bytes
+
+
+class ChainRow(Wire, frozen=True):
+    """One committed height. The header is here too, so that nobody decodes a body to read it."""
+
+    header: Header
+    certificate: CommitCertificate
+
+
+def table_end(table: bytes) -> bytes:
+    return bytes((table[0] + 1,))
+
+
+def height_bytes(height: int) -> bytes:
+    return height.to_bytes(8, "big")
+
+
+def record_key(key: bytes) -> bytes:
+    return _RECORD + key
+
+
+def record_range(start: bytes, end: bytes) -> tuple[bytes, bytes]:
+    return _RECORD + start, _RECORD + end
+
+
+def all_records() -> tuple[bytes, bytes]:
+    return _RECORD, table_end(_RECORD)
+
+
+def page_key(name: str) -> bytes:
+    """Row of a page: its hex digits filled up with zeros to 32 bytes, and how many there are."""
+    return _PAGE + bytes.fromhex(name.ljust(64, "0")) + bytes((len(name),))
+
+
+def page_name(key: bytes) -> str:
+    """Inverse of `page_key`. Raises ValueError."""
+    if len(key) != 34 or key[33] > 64 or page_key(name := key[1:33].hex()[: key[33]]) != key:
+        raise ValueError(f"{key.hex()} is not the key of a page")
+    return name
+
+
+def all_pages() -> tuple[bytes, bytes]:
+    return _PAGE, table_end(_PAGE)
+
+
+def transaction_key(id: bytes) -> bytes:
+    """Where a transaction was committed: height (8 bytes) and index in the block (4 bytes)."""
+    return _TRANSACTION + id
+
+
+def receipts_key(height: int) -> bytes:
+    """The receipts of one block, the clock's first, as an array of their bytes."""
+    return _RECEIPTS + height_bytes(height)
+
+
+def body_key(height: int, digest: bytes) -> bytes:
+    """Height first: bodies are written in key order, so LevelDB moves them down without copying them again."""
+    return BODY + height_bytes(height) + digest
+
+
+def open_key(height: int, digest: bytes) -> bytes:
+    """Marks a proposal that is not decided yet."""
+    return OPEN + height_bytes(height) + digest
+
+
+def write_meta(database: Database, genesis: bytes) -> None:
+    database.write([(META, encode(Meta(format=FORMAT, database=database.name, genesis=genesis)))], sync=True)
+
+
+def check_meta(database: Database, genesis: bytes) -> bool:
+    """Whether the database is new. Raises StoreError unless it is this chain's, in this format."""
+    data = database.get(META)
+    if data is None:
+        if not database.is_empty():
+            raise database.broken("has rows but does not say which chain they belong to")
+        write_meta(database, genesis)
+        return True
+    try:
+        meta = decode(Meta, data)
+    except DecodeError as error:
+        raise database.broken(f"its description cannot be read: {error}") from error
+    if meta.format != FORMAT:
+        raise StoreError(
+            f"{database.name} database {database.path} has format {meta.format}, this version of weal reads "
+            f"{FORMAT}: use the version that wrote it, or another data directory"
+        )
+    if meta.database != database.name:
+        raise StoreError(f"{database.path} holds the {meta.database} database where {database.name} was expected")
+    if meta.genesis != genesis:
+        raise StoreError(
+            f"{database.name} database {database.path} belongs to the chain with genesis {meta.genesis.hex()}, but "
+            f"the genesis file says {genesis.hex()}: check `genesis` and `data_dir` in the configuration"
+        )
+    return False

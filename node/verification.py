@@ -1,0 +1,71 @@
+"""Decode each transaction once and check its signature once per node, however often it comes back.
+
+A transaction is seen when a client or a peer brings it, when a block is proposed with it, and when that
+block is executed. Checking the signature is most of its cost, so good ones are remembered by their exact
+bytes: an id alone would not do, as it leaves the signature out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from node.claims.transaction import MAX_TRANSACTION_BYTES, Transaction, decode_transaction
+from node.claims.wire import Malformed
+from node.crypto import verify
+
+REMEMBERED_BYTES: Final = 64 * 1024 * 1024
+REMEMBERED_MAX: Final = 131_072
+
+
+class TransactionVerifier:
+    """Shared by mempool and executor. Remembers verified transactions, oldest out first, bounded in bytes."""
+
+    def __init__(self, remembered_bytes: int = REMEMBERED_BYTES, remembered_max: int = REMEMBERED_MAX) -> None:
+        self._limit_bytes = remembered_bytes
+        self._limit = remembered_max
+        self._bytes = 0
+        self._good: dict[bytes, Transaction] = {}
+        self.checked = 0
+        """Signatures checked so far, for metrics and tests."""
+
+    def resolve(self, raws: Sequence[bytes]) -> list[Transaction | None]:
+        """The transaction in each of `raws`, or None where it is malformed or its signature is wrong."""
+        good = self._good
+        found: list[Transaction | None] = []
+        for raw in raws:
+            transaction = good.get(raw)
+            if transaction is None:
+                try:
+                    transaction = self.decode(raw)
+                except Malformed:
+                    found.append(None)
+                    continue
+                if not self.check(raw, transaction):
+                    transaction = None
+            found.append(transaction)
+        return found
+
+    def decode(self, raw: bytes) -> Transaction:
+        """The transaction in `raw`, its signature not necessarily checked. Raises Malformed."""
+        known = self._good.get(raw)
+        if known is not None:
+            return known
+        if len(raw) > MAX_TRANSACTION_BYTES:
+            raise Malformed(f"{len(raw)} bytes where a transaction has at most {MAX_TRANSACTION_BYTES}")
+        return decode_transaction(raw)
+
+    def check(self, raw: bytes, transaction: Transaction) -> bool:
+        """Is the signature of `transaction`, which `raw` holds, valid? Remembers it if so."""
+        if raw in self._good:
+            return True
+        self.checked += 1
+        if not verify(transaction.sender, transaction.signature, transaction.signed_bytes()):
+            return False
+        self._good[raw] = transaction
+        self._bytes += len(raw)
+        while self._bytes > self._limit_bytes or len(self._good) > self._limit:
+            oldest = next(iter(self._good))
+            del self._good[oldest]
+            self._bytes -= len(oldest)
+        return True

@@ -1,0 +1,313 @@
+"""A backend over plain dictionaries, and an API served from it on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from typing import Literal
+
+import aiohttp
+
+from consensus.block import Block, Header
+from consensus.messages import CommitCertificate
+from consensus.types import Digest, Height, ReplicaId, Signature, View
+from node.api import examples as ex
+from node.api.backend import AsOf, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
+from node.api.claims_shapes import TransactionView
+from node.api.limits import Limits
+from node.api.listener import listen
+from node.api.service import Api
+
+GENESIS_MS = 1_764_000_000_000
+REJECTED_PREFIX = b"bad"
+REFUSED_PREFIX = b"full"
+
+
+async def until(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+    """Wait for a condition; fails with `what` after `timeout_s`."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + timeout_s
+    while not condition():
+        assert loop.time() < end_s, f"not in {timeout_s} s: {what}"
+        await asyncio.sleep(0.001)
+
+
+def transaction_id(raw: bytes) -> bytes:
+    return sha256(raw).digest()
+
+
+class FakeBackend:
+    """Every submitted transaction is pending until `commit`; `bad...` is rejected, `full...` refused."""
+
+    def __init__(self) -> None:
+        self.blocks: list[StoredBlock] = []
+        self.pool: dict[bytes, bytes] = {}
+        self.committed: dict[bytes, tuple[int, int]] = {}
+        self.events: list[ChainEvent] = []
+        self.news = asyncio.Event()
+        self.submissions = 0
+        self.reasons: list[str] = []
+        self.isolated: list[str] = []
+        self.blocks_behind = 0
+        self.stopped = False
+        self.broken = False
+        self.lag_ms = 0
+        self.auto_commit = False
+        self.commit()
+
+    # --- driving it from a test
+
+    def commit(self) -> int:
+        """A block of all that is pending; answers its height."""
+        height = len(self.blocks)
+        ids = list(self.pool)
+        parent = self.blocks[-1].block.digest if self.blocks else Digest(bytes(32))
+        empty = Digest(sha256(b"").digest())
+        header = Header(
+            genesis=Digest(sha256(b"genesis").digest()),
+            epoch=0,
+            height=Height(height),
+            time_ms=GENESIS_MS + 1000 * height,
+            parent=parent,
+            transactions_root=empty,
+            receipts_root=empty,
+            state_root=Digest(sha256(b"state %d" % height).digest()),
+            members=empty,
+        )
+        certificate = CommitCertificate(
+            view=View(0),
+            height=Height(height),
+            digest=header.digest,
+            signatures=((ReplicaId(0), Signature(bytes(64))), (ReplicaId(2), Signature(bytes(64)))),
+        )
+        receipts = [self._receipt(b"")] if height else []
+        receipts += [self._receipt(identity) for identity in ids]
+        self.blocks.append(
+            StoredBlock(
+                block=Block(header=header, transactions=tuple(self.pool.values())),
+                certificate=certificate if height else None,
+                receipts=receipts,
+                transactions=ids,
+            )
+        )
+        self._add_event("block", {"digest": header.digest.hex(), "transactions": len(ids)})
+        for index, identity in enumerate(ids):
+            self.committed[identity] = (height, index)
+            self._add_event("transaction", {"transaction": identity.hex(), "code": 0})
+        self.pool.clear()
+        self.news.set()
+        self.news = asyncio.Event()
+        return height
+
+    @staticmethod
+    def _receipt(identity: bytes) -> Record:
+        return {**ex.RECEIPT, "transaction": identity.hex() or None, "events": []}
+
+    def _add_event(self, kind: str, data: Record) -> None:
+        height = len(self.blocks) - 1
+        index = sum(event.height == height for event in self.events)
+        time_ms = GENESIS_MS + 1000 * height
+        self.events.append(ChainEvent(height=height, index=index, time_ms=time_ms, type=kind, data=data))
+
+    # --- Backend
+
+    def as_of(self) -> AsOf:
+        if self.broken:
+            raise RuntimeError("a secret of this machine")
+        header = self.blocks[-1].block.header
+        return AsOf.of(header.height, header.digest, header.time_ms)
+
+    def genesis(self) -> Record:
+        return {"digest": ex.HASH}
+
+    def status(self) -> Record:
+        return {"chain": "fake", "genesis": ex.HASH, "chain_now_ms": GENESIS_MS, "time_scale": 1}
+
+    def block(self, height: int) -> StoredBlock | None:
+        return self.blocks[height] if 0 <= height < len(self.blocks) else None
+
+    def height_of(self, digest: bytes) -> int | None:
+        return next((b.block.height for b in self.blocks if b.block.digest == digest), None)
+
+    def latest_event(self) -> tuple[int, int]:
+        return self.events[-1].height, self.events[-1].index
+
+    def read_events(self, after: tuple[int, int], limit: int) -> Sequence[ChainEvent]:
+        return [event for event in self.events if (event.height, event.index) > after][:limit]
+
+    async def wait_height(self, above: int, timeout_s: float) -> int:
+        if len(self.blocks) - 1 <= above:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), timeout_s)
+        return len(self.blocks) - 1
+
+    async def wait_events(self, after: tuple[int, int], timeout_s: float) -> bool:
+        if self.latest_event() > after:
+            return True
+        try:
+            await asyncio.wait_for(self.news.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]:
+        self.submissions += 1
+        outcomes = []
+        for data in raw:
+            identity = transaction_id(data)
+            if identity in self.committed:
+                outcomes.append(Submission(id=identity, status="committed"))
+            elif data.startswith(REJECTED_PREFIX):
+                outcomes.append(Submission(id=identity, status="rejected", code=4, detail="nobody has this key"))
+            elif data.startswith(REFUSED_PREFIX):
+                outcomes.append(Submission(id=identity, status="refused", detail="the pool is full"))
+            else:
+                self.pool[identity] = data
+                outcomes.append(Submission(id=identity, status="pending"))
+        if self.auto_commit and self.pool:
+            asyncio.get_running_loop().call_soon(self.commit)
+        return outcomes
+
+    def encode_transaction(self, fields: TransactionView) -> bytes:
+        if fields.sequence < 1:
+            raise ValueError("sequence: 1 or more is needed")
+        return repr(fields).encode()
+
+    def fate(self, id: bytes) -> Fate:
+        if id in self.committed:
+            height, index = self.committed[id]
+            return Fate(id=id, status="committed", height=height, index=index, receipt=self._receipt(id))
+        return Fate(id=id, status="pending" if id in self.pool else "unknown")
+
+    async def wait_final(self, ids: Sequence[bytes], timeout_s: float) -> Sequence[Fate]:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + timeout_s
+        while any(id not in self.committed for id in ids) and loop.time() < end_s:
+            try:
+                await asyncio.wait_for(self.news.wait(), end_s - loop.time())
+            except TimeoutError:
+                break
+        return [self.fate(id) for id in ids]
+
+    def transaction(self, height: int, index: int) -> Record:
+        return {**ex.TRANSACTION, "id": self.blocks[height].transactions[index].hex()}
+
+    def sender(self, key: bytes) -> Record | None:
+        return {**ex.SENDER, "key": key.hex()} if any(key) else None
+
+    def claims(
+        self, *, status: str, plan: str, member: str, organisation: str, cursor: str, limit: int
+    ) -> tuple[Sequence[Record], str]:
+        start = int(cursor or 0)
+        total = 7
+        records = [{**ex.CLAIM, "id": f"C-{i:06d}"} for i in range(start + 1, min(start + limit, total) + 1)]
+        return records, str(start + limit) if start + limit < total else ""
+
+    def claim(self, id: str) -> Record | None:
+        return ex.CLAIM if id == "C-000045" else None
+
+    def members(self, *, plan: str, organisation: str, cursor: str, limit: int) -> tuple[Sequence[Record], str]:
+        return [ex.MEMBER][:limit], ""
+
+    def member(self, id: str) -> Record | None:
+        return ex.MEMBER if id == "M-000123" else None
+
+    def statement(self, id: str, *, cursor: str, limit: int) -> Record | None:
+        return ex.STATEMENT if id == "M-000123" else None
+
+    def plans(self) -> Sequence[Record]:
+        return [ex.PLAN]
+
+    def plan(self, code: str) -> Record | None:
+        return ex.PLAN if code == "critical-illness" else None
+
+    def cycles(self, code: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
+        return ([ex.CYCLE], "") if code == "critical-illness" else None
+
+    def organisations(self) -> Sequence[Record]:
+        return [ex.ORGANISATION]
+
+    def organisation(self, name: str) -> Record | None:
+        return ex.ORGANISATION if name == "harbour" else None
+
+    def worklist(self, organisation: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
+        return ([ex.CLAIM], "") if organisation == "harbour" else None
+
+    def programme(self) -> Record:
+        return ex.PROGRAMME
+
+    def evidence(self, *, cursor: str, limit: int) -> tuple[Sequence[Record], str]:
+        return [ex.EVIDENCE], ""
+
+    def state(self, key: bytes) -> bytes | None:
+        return b"value" if key == b"\x01" else None
+
+    def record_key(self, kind: Literal["claim", "member", "plan"], id: str) -> bytes:
+        return f"{kind} {id}".encode()
+
+    def prove_state(self, key: bytes) -> Proof:
+        return Proof(format="fake", bundle=key.hex())
+
+    def prove_transaction(self, id: bytes) -> Proof | None:
+        return Proof(format="fake", bundle=id.hex()) if id in self.committed else None
+
+    def readiness(self) -> Sequence[str]:
+        return self.reasons
+
+    def behind(self) -> int:
+        return self.blocks_behind
+
+    def peers_connected(self) -> int:
+        return 3 - len(self.isolated)
+
+    def loop_lag_ms(self) -> int:
+        return self.lag_ms
+
+    def waited_s(self, height: int, now_s: float) -> Sequence[float]:
+        return [0.25 for _ in self.blocks[height].transactions]
+
+    def metrics(self) -> Mapping[str, float]:
+        return {
+            "weal_height": len(self.blocks) - 1,
+            "weal_transactions_total": len(self.committed),
+            'weal_peer_frames_rejected_total{reason="oversized"}': 2,
+        }
+
+    def isolate(self, peers: Sequence[str]) -> Sequence[str]:
+        known = ["harbour", "meadow", "ridge"]
+        for name in peers:
+            if name not in known:
+                raise KeyError(name)
+        self.isolated = list(peers) or known
+        return self.isolated
+
+    def heal(self) -> None:
+        self.isolated = []
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Served:
+    """A running API. Paths are relative to its listeners."""
+
+    def __init__(self, backend: FakeBackend, api: Api, client: str, operator: str) -> None:
+        self.backend, self.api, self.client, self.operator = backend, api, client, operator
+        self.http = aiohttp.ClientSession()
+
+
+@asynccontextmanager
+async def serving(limits: Limits | None = None, backend: FakeBackend | None = None) -> AsyncIterator[Served]:
+    backend = FakeBackend() if backend is None else backend
+    api = Api(backend, limits=limits)
+    client, client_port = await listen(api.application("client"), "127.0.0.1", 0, api.limits)
+    operator, operator_port = await listen(api.application("operator"), "127.0.0.1", 0, api.limits)
+    served = Served(backend, api, f"http://127.0.0.1:{client_port}", f"http://127.0.0.1:{operator_port}")
+    try:
+        yield served
+    finally:
+        await served.http.close()
+        await client.cleanup()
+        await operator.cleanup()

@@ -1,0 +1,305 @@
+"""The `state` database and its overlays, against plain dicts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consensus.errors import InvariantBroken
+from node import merkle, rows
+from node.cache import GenerationCache
+from node.errors import StoreError
+from node.leveldb import Database
+from node.state import Overlay, StateDatabase
+
+GENESIS = b"g" * 32
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateDatabase]:
+    state = StateDatabase.open(tmp_path / "state", GENESIS)
+    yield state
+    state.close()
+
+
+def key(number: int, table: int = 1) -> bytes:
+    return bytes([table]) + number.to_bytes(4, "big")
+
+
+def commit(state: StateDatabase, overlay: Overlay, extra: list[tuple[bytes, bytes]] | None = None) -> None:
+    height = 0 if state.tip is None else state.tip[0] + 1
+    state.commit(overlay, height=height, digest=b"d" * 32, extra=extra or [])
+
+
+def fill(state: StateDatabase, count: int) -> dict[bytes, bytes]:
+    overlay = state.overlay()
+    records = {key(number): b"value %d" % number for number in range(count)}
+    for name, value in records.items():
+        overlay.put(name, value)
+    commit(state, overlay)
+    return records
+
+
+def check_equal(state: StateDatabase | Overlay, records: dict[bytes, bytes]) -> None:
+    reader = state.view() if isinstance(state, StateDatabase) else state
+    assert dict(reader.scan(b"", b"\xff")) == records
+    assert list(reader.scan(b"", b"\xff")) == sorted(records.items())
+    assert state.root() == merkle.state_root(records.items())
+
+
+def test_a_new_state_is_empty(state: StateDatabase) -> None:
+    assert state.tip is None and state.record_count == 0
+    assert state.root() == merkle.state_root([])
+    assert state.view().get(b"x") is None and list(state.view().scan(b"", b"\xff")) == []
+
+
+def test_committed_records_survive_a_restart(tmp_path: Path) -> None:
+    state = StateDatabase.open(tmp_path, GENESIS)
+    records = fill(state, 2_000)
+    state.close()
+    state = StateDatabase.open(tmp_path, GENESIS)
+    assert state.tip == (0, b"d" * 32) and state.record_count == 2_000
+    check_equal(state, records)
+    state.audit()
+    state.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stacked_overlays_behave_like_dicts(tmp_path: Path, seed: int) -> None:
+    """Random writes, scans, roots, commits, discards and restarts, up to eight overlays deep and branching."""
+    choose = random.Random(seed)
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=choose.choice([1, 20_000, 1 << 20]))
+    committed: dict[bytes, bytes] = {}
+    stack: list[tuple[Overlay, dict[bytes, bytes]]] = []
+    for _ in range(120):
+        action = choose.random()
+        if action < 0.45 and len(stack) < 8:
+            below = stack[-1] if stack else (None, committed)
+            overlay, records = state.overlay(below[0]), dict(below[1])
+            doomed = state.overlay(below[0])
+            doomed.put(key(0), b"lost")
+            for _ in range(choose.choice([1, 30, 300])):
+                name = key(choose.randrange(900), choose.randrange(1, 4))
+                if choose.random() < 0.4:
+                    overlay.delete(name)
+                    records.pop(name, None)
+                else:
+                    value = choose.randbytes(choose.randrange(12))
+                    overlay.put(name, value)
+                    records[name] = value
+                if choose.random() < 0.1:
+                    start, end = sorted([key(choose.randrange(900), 2), key(choose.randrange(900), 2)])
+                    assert list(overlay.scan(start, end)) == sorted(
+                        (name, value) for name, value in records.items() if start <= name < end
+                    )
+            if choose.random() < 0.5:
+                doomed.discard()
+            stack.append((overlay, records))
+        elif action < 0.75 and stack:
+            overlay, committed = stack.pop(0)
+            commit(state, overlay)
+            assert state.record_count == len(committed)
+        elif action < 0.8 and stack:
+            overlay, _ = stack.pop()
+            overlay.discard()
+        elif action < 0.85:
+            state.close()
+            state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=20_000)
+            stack = []
+        elif stack:
+            overlay, records = choose.choice(stack)
+            check_equal(overlay, records)
+            name = key(choose.randrange(900), choose.randrange(1, 4))
+            assert overlay.get(name) == records.get(name)
+    check_equal(state, committed)
+    state.audit()
+    for number in range(0, 900, 97):
+        proof = state.prove(key(number))
+        assert merkle.verify_state_proof(state.root(), key(number), committed.get(key(number)), proof)
+    state.close()
+
+
+def test_an_overlay_on_a_committed_one_goes_on(state: StateDatabase) -> None:
+    first = state.overlay()
+    first.put(key(1), b"one")
+    second = state.overlay(first)
+    second.put(key(2), b"two")
+    third = state.overlay(second)
+    third.delete(key(1))
+    commit(state, first)
+    check_equal(second, {key(1): b"one", key(2): b"two"})
+    check_equal(third, {key(2): b"two"})
+    commit(state, second)
+    commit(state, third)
+    check_equal(state, {key(2): b"two"})
+
+
+def test_overlays_beside_a_committed_one_end(state: StateDatabase) -> None:
+    winner, loser = state.overlay(), state.overlay()
+    winner.put(key(1), b"one")
+    child = state.overlay(loser)
+    commit(state, winner)
+    for dead in (winner, loser, child):
+        for use in (
+            lambda dead=dead: dead.get(key(1)),
+            lambda dead=dead: dead.put(key(1), b"x"),
+            lambda dead=dead: dead.delete(key(1)),
+            lambda dead=dead: dead.scan(b"", b"\xff"),
+            lambda dead=dead: dead.root(),
+            lambda dead=dead: state.overlay(dead),
+            lambda dead=dead: commit(state, dead),
+        ):
+            with pytest.raises(InvariantBroken):
+                use()
+
+
+def test_an_overlay_with_another_on_top_takes_no_writes(state: StateDatabase) -> None:
+    below = state.overlay()
+    above = state.overlay(below)
+    with pytest.raises(InvariantBroken, match="frozen"):
+        below.put(key(1), b"x")
+    above.discard()
+    below.put(key(1), b"x")
+
+
+def test_only_the_next_height_is_committed(state: StateDatabase) -> None:
+    with pytest.raises(InvariantBroken, match="height 1"):
+        state.commit(state.overlay(), height=1, digest=b"d" * 32)
+    fill(state, 1)
+    with pytest.raises(InvariantBroken, match="height 0"):
+        state.commit(state.overlay(), height=0, digest=b"d" * 32)
+    parent = state.overlay()
+    with pytest.raises(InvariantBroken, match="directly"):
+        commit(state, state.overlay(parent))
+
+
+def test_writes_after_the_root_change_the_root(state: StateDatabase) -> None:
+    overlay = state.overlay()
+    overlay.put(key(1), b"one")
+    before = overlay.root()
+    overlay.put(key(1), b"two")
+    assert overlay.root() != before
+    overlay.put(key(1), b"one")
+    assert overlay.root() == before
+
+
+def test_removing_everything_gives_the_empty_root_and_no_pages(state: StateDatabase) -> None:
+    records = fill(state, 1_000)
+    overlay = state.overlay()
+    for name in records:
+        overlay.delete(name)
+    commit(state, overlay)
+    assert state.root() == merkle.state_root([]) and state.inner == {}
+    assert list(state._db.scan(*rows.all_pages())) == []
+
+
+def test_extra_rows_are_in_the_same_batch(state: StateDatabase) -> None:
+    overlay = state.overlay()
+    commit(state, overlay, [(rows.transaction_key(b"id"), b"place")])
+    assert state.row(rows.transaction_key(b"id")) == b"place"
+
+
+def test_records_read_at_the_base_come_from_memory(state: StateDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(state, 10)
+    assert state.view().get(key(99)) is None
+    monkeypatch.setattr(state._db, "get", lambda _: pytest.fail("read from the disk"))
+    assert state.view().get(key(3)) == b"value 3"
+    assert state.view().get(key(99)) is None
+
+
+def raw(path: Path) -> Database:
+    return Database(path, name="state", way_out="-", write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
+
+
+@pytest.mark.parametrize(
+    "damage", ["page gone", "page changed", "page cut", "page doubled", "bad key", "no tip", "tip cut"]
+)
+def test_a_damaged_state_is_refused_with_a_way_out(tmp_path: Path, damage: str) -> None:
+    state = StateDatabase.open(tmp_path, GENESIS)
+    fill(state, 500)
+    state.close()
+    database = raw(tmp_path)
+    (name, page), *_ = database.scan(*rows.all_pages())
+    tip = database.get(rows.TIP)
+    assert tip is not None
+    row: tuple[bytes, bytes | None] = {
+        "page gone": (name, None),
+        "page changed": (name, page[:-1] + bytes([page[-1] ^ 1])),
+        "page cut": (name, page[:-1]),
+        "page doubled": (rows.page_key(""), page),
+        "bad key": (name + b"\0", page),
+        "no tip": (rows.TIP, None),
+        "tip cut": (rows.TIP, tip[:-1]),
+    }[damage]
+    database.write([row], sync=True)
+    database.close()
+    with pytest.raises(StoreError, match="Way out: run `weal node repair --rebuild-state`, or delete this directory"):
+        StateDatabase.open(tmp_path, GENESIS)
+
+
+def test_a_record_that_is_not_what_its_page_names_is_never_proved_and_found_by_an_audit(tmp_path: Path) -> None:
+    state = StateDatabase.open(tmp_path, GENESIS)
+    fill(state, 50)
+    state.close()
+    database = raw(tmp_path)
+    database.write([(rows.record_key(key(7)), b"forged"), (rows.record_key(key(8)), None)], sync=True)
+    database.close()
+    state = StateDatabase.open(tmp_path, GENESIS)
+    for number in (7, 8):
+        with pytest.raises(StoreError, match="its page names"):
+            state.prove(key(number))
+    with pytest.raises(StoreError, match="its records give"):
+        state.audit()
+    state.close()
+
+
+def test_a_page_changed_under_a_running_node_is_noticed(tmp_path: Path) -> None:
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=1)
+    fill(state, 500)
+    name = rows.page_name(next(state._db.scan(*rows.all_pages()))[0])
+    state._db.write([(rows.page_key(name), b"x" * 64)], sync=False)
+    overlay = state.overlay()
+    for number in range(500):
+        overlay.put(key(number), b"new")
+    with pytest.raises(StoreError, match=f"page {name} is missing or changed"):
+        overlay.root()
+    state.close()
+
+
+def test_another_genesis_is_refused(tmp_path: Path) -> None:
+    StateDatabase.open(tmp_path, GENESIS).close()
+    with pytest.raises(StoreError, match="belongs to the chain"):
+        StateDatabase.open(tmp_path, b"h" * 32)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_the_cache_stays_within_its_limit_and_keeps_what_is_used(limit: int) -> None:
+    cache: GenerationCache[int, int] = GenerationCache(limit)
+    choose = random.Random(limit)
+    for step in range(2_000):
+        number = choose.randrange(60)
+        if choose.random() < 0.5:
+            cache.put(number, step)
+            if limit > 2:
+                assert cache.get(number) == step
+        elif choose.random() < 0.1:
+            cache.discard(number)
+            assert cache.get(number) is None
+        else:
+            cache.get(number)
+        assert len(cache) <= max(limit, 2)
+    if limit == 100:
+        cache.put(1_000, 1)
+        for number in range(10_000):
+            cache.put(number + 2_000, number)
+            assert cache.get(1_000) == 1
+
+
+def test_the_cache_does_not_keep_what_is_heavier_than_half_of_it() -> None:
+    cache: GenerationCache[str, bytes] = GenerationCache(100)
+    cache.put("a", b"x", 10)
+    cache.put("a", b"y", 60)
+    assert cache.get("a") is None and len(cache) == 0
