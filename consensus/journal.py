@@ -17,12 +17,17 @@ the vote itself is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from consensus.codec import decode, encode
 from consensus.effects import Effect, Forget, Persist
 from consensus.errors import InvariantBroken
 from consensus.messages import NewView, Phase, PreparedCertificate, ViewChange, Vote
 from consensus.types import Height, View, Wire
+
+
+PARTICIPATION: Final = b"P"
+"""Key of the entry that says: this replica has voted, or was allowed to."""
 
 
 class ViewRecord(Wire, frozen=True):
@@ -57,7 +62,7 @@ class Journal:
 
     def __init__(self, entries: Mapping[bytes, bytes], emit: Callable[[Effect], None]) -> None:
         self._emit = emit
-        self.is_new = b"P" not in entries
+        self.is_new = PARTICIPATION not in entries
         """Did this journal never hold a vote or view change of ours?"""
         self.votes: dict[tuple[Phase, View, Height], Vote] = {}
         self.locks: dict[Height, PreparedCertificate] = {}
@@ -81,7 +86,7 @@ class Journal:
             self.view = decode(ViewRecord, value)
         elif kind == b"S":
             self.listening = decode(ListeningRecord, value) if value else None
-        elif kind != b"P":
+        elif kind != PARTICIPATION:
             raise InvariantBroken(f"unknown journal key {key.hex()}")
 
     def keep_vote(self, vote: Vote) -> None:
@@ -97,7 +102,7 @@ class Journal:
         an emptied journal is not a new one."""
         if self.is_new:
             self.is_new = False
-            self._emit(Persist(key=b"P", value=b""))
+            self._emit(Persist(key=PARTICIPATION, value=b""))
 
     def keep_lock(self, lock: PreparedCertificate) -> None:
         self.locks[lock.header.height] = lock

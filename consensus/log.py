@@ -112,6 +112,15 @@ class Log:
             if slot_height > height:
                 yield self._slots[slot_height]
 
+    def last_accepted(self, tip: Header) -> Header:
+        """The last of the accepted headers that follow `tip` without a hole; what the next proposal builds on."""
+        header = tip
+        for slot in self.above(tip.height):
+            if slot.accepted is None or slot.height != header.height + 1:
+                break
+            header = slot.accepted
+        return header
+
     def drop_through(self, height: Height) -> None:
         for slot_height in [h for h in self._slots if h <= height]:
             del self._slots[slot_height]

@@ -5,8 +5,7 @@ Source: Castro & Liskov 1999, sections 4.2 and 4.3; docs/protocol.md, "A block i
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from consensus.block import Block, Header
 from consensus.certificates import is_well_formed, verify_commit_certificate, verify_vote
@@ -17,12 +16,10 @@ from consensus.log import Log, Slot
 from consensus.messages import BlockRequest, CommitCertificate, Phase, Proposal, Vote
 from consensus.types import Digest, Height, ReplicaId, View
 from consensus.view_changer import MAX_VIEW_DISTANCE
+from consensus.waiting import WaitingVotes
 
 if TYPE_CHECKING:
     from consensus.replica import Replica
-
-BUFFERED_PER_WINDOW: Final = 6
-"""Votes kept per peer for a view not entered yet, in windows: three phases, twice the heights."""
 
 
 class NormalCase:
@@ -39,10 +36,8 @@ class NormalCase:
         """Did work come while a block was being built? An empty block then does not mean that there is none."""
         self._requested: Digest | None = None
         """The certified block that was asked for since the last repetition."""
-        self._future: dict[ReplicaId, deque[Vote]] = {}
+        self._future = WaitingVotes(replica.config.window)
         self._asked_status: dict[ReplicaId, View] = {}
-        self._ahead: dict[ReplicaId, Height] = {}
-        """The last height above our watermarks that each peer voted at."""
 
     def on_vote(self, sender: ReplicaId, vote: Vote) -> None:
         r = self._r
@@ -56,7 +51,7 @@ class NormalCase:
             r.peers.tell_new_view(sender, vote.view)
             return
         if not self._between_watermarks(vote.height):
-            self._ahead[sender] = vote.height
+            self._future.saw_ahead(vote)
             return
         known = self.log.get(vote.height)
         if known is not None and known.has(vote):
@@ -76,11 +71,7 @@ class NormalCase:
             return True
         if view < self.log.view or view > r.view + MAX_VIEW_DISTANCE:
             return False
-        queue = self._future.setdefault(sender, deque(maxlen=BUFFERED_PER_WINDOW * r.config.window))
-        if queue and queue[-1].view < view:
-            # Only the latest view is worth waiting for: an honest peer has left the ones before.
-            queue.clear()
-        queue.append(vote)
+        self._future.put(vote)
         if view > r.view and self._asked_status.get(sender, -1) < view:
             self._asked_status[sender] = view
             r.emit(Send(to=sender, message=r.peers.status()))
@@ -167,7 +158,7 @@ class NormalCase:
         r = self._r
         if not (r.work_pending and r.active and r.voting and r.primary == r.id):
             return
-        parent = self._last_accepted()
+        parent = self.log.last_accepted(r.tip)
         height = Height(parent.height + 1)
         if self._building is not None or height > r.tip.height + r.config.window:
             return
@@ -180,15 +171,6 @@ class NormalCase:
         self._is_work_new = False
         r.emit(Build(view=r.view, height=height, parent=parent))
 
-    def _last_accepted(self) -> Header:
-        r = self._r
-        header = r.tip
-        for slot in self.log.above(r.tip.height):
-            if slot.accepted is None or slot.height != header.height + 1:
-                break
-            header = slot.accepted
-        return header
-
     def on_built(self, event: BlockBuilt) -> None:
         r = self._r
         if self._building != (event.view, event.height):
@@ -198,7 +180,7 @@ class NormalCase:
         if block is None:
             r.work_pending = self._is_work_new
             return
-        parent = self._last_accepted()
+        parent = self.log.last_accepted(r.tip)
         if event.view != r.view or not r.active or block.header.parent != parent.digest:
             return
         slot = self.log.slot(block.height)
@@ -419,18 +401,15 @@ class NormalCase:
         r = self._r
         self.log = Log(view)
         self._building = None
-        self._ahead = {}
+        self._future.forget_heights()
         wanted = {header.digest for header in r.views.awaited()}
         wanted.update(lock.header.digest for lock in r.journal.locks.values())
         wanted.update(certificate.digest for certificate in self.certificates.values())
         r.blocks.retain(wanted)
 
     def replay_future(self) -> None:
-        waiting, self._future = self._future, {}
-        for sender in sorted(waiting):
-            for vote in waiting[sender]:
-                if vote.view >= self.log.view:
-                    self.on_vote(sender, vote)
+        for vote in self._future.take(self.log.view):
+            self.on_vote(vote.replica, vote)
 
     def advance(self) -> None:
         """Take every step the slots allow: accept, prepare, commit, finish. Then propose more."""
@@ -457,7 +436,7 @@ class NormalCase:
     def is_behind(self) -> bool:
         """Do f + 1 others vote further up than this replica can follow? Then a connection lost messages."""
         r = self._r
-        return sum(height > r.tip.height for height in self._ahead.values()) >= r.members.weak_quorum
+        return self._future.ahead_of(r.tip.height) >= r.members.weak_quorum
 
     def ask_again(self) -> None:
         """Have blocks that did not come asked for once more, in this step."""

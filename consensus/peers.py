@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from consensus.certificates import verify_commit_certificate, verify_vote
 from consensus.effects import Broadcast, ReportEvidence, Send
 from consensus.messages import Evidence, Greeting, Message, Notice, Phase, Status
-from consensus.normal_case import BUFFERED_PER_WINDOW
 from consensus.types import Height, ReplicaId, View
+from consensus.waiting import BUFFERED_PER_WINDOW
 
 if TYPE_CHECKING:
     from consensus.replica import Replica

@@ -3,7 +3,7 @@
 A node that lost its disk (or came back from an old copy, or whose key runs twice) must not vote in a slot
 where it may have voted before (trap 42). So each start waits for the greetings of n - f replicas, itself
 counted. If one of them shows a vote or view change of this replica that it does not remember, or its store
-is new although the chain has blocks, it listens: it follows and serves, and votes again only once the chain
+is new although the chain has blocks and its key may have voted before, it listens: it follows and serves, and votes again only once the chain
 has grown four windows beyond the highest certificate that n - f replicas had, in a view entered since, and
 later than every view that it is shown to have voted in or asked for.
 
@@ -29,8 +29,13 @@ LISTENING_WINDOWS: Final = 4
 class Probation:
     """Decides `voting`. Fed with greetings, commits and entered views."""
 
-    def __init__(self, journal: Journal, members: MemberSet, window: int, *, override: bool) -> None:
+    def __init__(
+        self, journal: Journal, members: MemberSet, window: int, *, override: bool, is_first_start: bool
+    ) -> None:
+        """`is_first_start`: this key is known never to have signed a vote, so a chain that has begun without
+        this replica is no sign of a lost disk."""
         self._journal = journal
+        self._is_first_start = is_first_start
         self._members = members
         self._window = window
         self._greetings: dict[ReplicaId, tuple[Height, View]] = {}
@@ -67,7 +72,8 @@ class Probation:
         if self._override:
             return
         listening = self._journal.listening
-        if lost is None and self.awaiting and self._journal.is_new and height > 0:
+        is_suspect = self.awaiting and self._journal.is_new and not self._is_first_start
+        if lost is None and is_suspect and height > 0:
             lost = "this store is new, but the chain has blocks"
         if lost is not None and listening is None:
             listening = ListeningRecord(reason=lost, height=None, view=max(self._journal.view.view, lost_view))

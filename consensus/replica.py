@@ -117,10 +117,12 @@ class Replica:
         sign: Sign,
         verify: Verify,
         override_listening: bool = False,
+        is_first_start: bool = False,
     ) -> None:
         """`genesis` is the header of height 0, whose digest is the parent of block 1; `tip` is the last
         committed header and `certificate` its proof (genesis and None at first); `journal` is what `Persist`
-        kept and `Forget` did not delete; `blocks` finds what `PersistBlock` kept."""
+        kept and `Forget` did not delete; `blocks` finds what `PersistBlock` kept. `is_first_start`: this key has
+        certainly never signed a vote (see `probation.py`)."""
         self.config = config
         self.id = replica
         self.members = members
@@ -135,7 +137,9 @@ class Replica:
         self._effects: list[Effect] = []
         self.journal = Journal(journal, self.emit)
         self.journal.forget_through(tip.height)
-        self.probation = Probation(self.journal, members, config.window, override=override_listening)
+        self.probation = Probation(
+            self.journal, members, config.window, override=override_listening, is_first_start=is_first_start
+        )
         self._was_voting = self.probation.voting
         self.failed_views = 0
         self.work_pending = False

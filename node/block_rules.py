@@ -56,15 +56,19 @@ def check_header(header: Header, parent: Header) -> None:
         raise InvalidBlock("it names another member set than its parent")
 
 
-def check_body(block: Block, limits: BlockLimits) -> None:
-    """Is the body within the limits and the one of the header? Raises InvalidBlock."""
+def check_size(block: Block, limits: BlockLimits) -> None:
+    """Is the body within the limits? Raises InvalidBlock."""
     raws = block.transactions
     if len(raws) > limits.max_block_transactions:
         raise InvalidBlock(f"it has {len(raws)} transactions, allowed are {limits.max_block_transactions}")
     size = sum(map(len, raws))
     if size > limits.max_block_bytes:
         raise InvalidBlock(f"its transactions have {size} bytes, allowed are {limits.max_block_bytes}")
-    if rfc6962_root(raws) != block.header.transactions_root:
+
+
+def check_body(block: Block) -> None:
+    """Is the body the one of the header? Raises InvalidBlock."""
+    if rfc6962_root(block.transactions) != block.header.transactions_root:
         raise InvalidBlock("its transactions are not those of its header")
 
 

@@ -51,6 +51,7 @@ from consensus.events import (
     TimerFired,
     WorkChanged,
 )
+from consensus.journal import PARTICIPATION
 from consensus.messages import CommitCertificate, Evidence, Message, Proposal
 from consensus.replica import Replica
 from consensus.types import Digest, Height, ReplicaId, View
@@ -105,6 +106,10 @@ class Observer(Protocol):
 
     def evidence_found(self, evidence: Evidence) -> None: ...
 
+    def may_speak(self) -> None:
+        """The journal says from now on that this replica may have voted; nothing of it has left yet."""
+        ...
+
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
     block_transactions: int = 500
@@ -147,6 +152,7 @@ class Driver:
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._fired: set[Timer] = set()
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._deadline_ms: int | None = None
         # Of the step under way
@@ -233,7 +239,8 @@ class Driver:
                     backlog[0] -= 1
                     backlog[1] -= size
                     self._note_seen(event.message)
-                self._handle(event)
+                if not isinstance(event, TimerFired) or event.timer in self._fired:
+                    self._handle(event)
             elif self._synced and synced < _SYNCED_PER_STEP:
                 synced += 1
                 self._handle(self._synced.popleft())
@@ -376,6 +383,8 @@ class Driver:
             self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits])
             self.counters["synced writes"] += 1
             self.synced_write_ns += perf_counter_ns() - began_ns
+            if any(isinstance(persist, Persist) and persist.key == PARTICIPATION for persist in persists):
+                self._observer.may_speak()
         for to, payload in sends:
             if to is None:
                 self._outgoing.broadcast(Channel.CONSENSUS, payload)
@@ -406,12 +415,15 @@ class Driver:
         self._timers[timer] = loop.call_later(delay_ms / 1000, self._fire, timer)
 
     def _cancel_timer(self, timer: Timer) -> None:
+        # One that has fired but still waits in the inbox is void too: else a busy moment costs a view.
+        self._fired.discard(timer)
         handle = self._timers.pop(timer, None)
         if handle is not None:
             handle.cancel()
 
     def _fire(self, timer: Timer) -> None:
         del self._timers[timer]
+        self._fired.add(timer)
         self.post(TimerFired(timer=timer))
 
     def _watch_deadline(self) -> None:

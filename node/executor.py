@@ -18,7 +18,15 @@ from consensus.errors import ChainError, InvariantBroken
 from consensus.merkle import rfc6962_root
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height
-from node.block_rules import BlockLimits, InvalidBlock, Verifier, check_body, check_header, read_transactions
+from node.block_rules import (
+    BlockLimits,
+    InvalidBlock,
+    Verifier,
+    check_body,
+    check_header,
+    check_size,
+    read_transactions,
+)
 from node.cache import GenerationCache
 from node.claims.application import Application, BlockContext, BlockResult, Receipt
 from node.claims.results import describe, is_inadmissible
@@ -125,8 +133,8 @@ class Executor:
             block, certificate = self._blocks.block_at(height), self._blocks.certificate_at(height)
             assert block is not None and certificate is not None
             try:
-                # The digests link these bytes to what was checked, signatures included, before it became final.
-                self._run(block, check_signatures=False)
+                # The digests link these bytes to what was checked, size and signatures, before it became final.
+                self._run(block, from_disk=True)
             except InvalidBlock as error:
                 raise StoreError(
                     f"block {height} cannot be replayed: {error.reason}. Either this version of weal does not follow "
@@ -222,9 +230,9 @@ class Executor:
 
         Raises InvalidBlock with the reason if nobody should vote for it, InvariantBroken for a bug.
         """
-        self._run(block, check_signatures=True)
+        self._run(block)
 
-    def _run(self, block: Block, *, check_signatures: bool) -> None:
+    def _run(self, block: Block, *, from_disk: bool = False) -> None:
         header = block.header
         known = self._executed.get(header.digest)
         if known is not None:
@@ -236,8 +244,10 @@ class Executor:
             return
         parent = self._parent_of(header)
         check_header(header, parent)
-        check_body(block, self._limits)
-        transactions = read_transactions(block, self._verifier, check_signatures=check_signatures)
+        if not from_disk:
+            check_size(block, self._limits)
+        check_body(block)
+        transactions = read_transactions(block, self._verifier, check_signatures=not from_disk)
         ids = tuple([transaction.id for transaction in transactions])
         overlay = self._state.overlay(self._below(parent.digest))
         try:
@@ -281,7 +291,7 @@ class Executor:
             missing.append(block)
             digest = block.header.parent
         for block in reversed(missing):
-            self._run(block, check_signatures=True)
+            self._run(block)
 
     def _deadline_due(self, overlay: Overlay, time_ms: int) -> bool:
         due = self._application.next_deadline_ms(overlay)

@@ -103,6 +103,36 @@ def read_key(path: Path, passphrase: PassphraseSource | None) -> SigningKey:
     return key
 
 
+def mark_unused(path: Path, key: SigningKey) -> None:
+    """Note beside a node key's file that it has never signed a vote. Only whoever makes the key can know.
+
+    With the note a node may join a chain that has begun; without it, a new store beside an old key looks like
+    a lost disk, and the node listens before it votes. The note goes with the first vote: see `mark_used`.
+    """
+    _write_atomically(_unused_note(path), key.public.hex().encode() + b"\n", overwrite=True)
+
+
+def is_unused(path: Path, key: SigningKey) -> bool:
+    try:
+        return _unused_note(path).read_bytes().strip() == key.public.hex().encode()
+    except OSError:
+        return False
+
+
+def mark_used(path: Path) -> None:
+    """Remove the note, durably. Call it before the first vote leaves the machine."""
+    note = _unused_note(path)
+    try:
+        note.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise KeyFileError(f"{note}: cannot remove it: {error.strerror}; remove it by hand and start again") from None
+
+
+def _unused_note(path: Path) -> Path:
+    return path.with_name(path.name + ".unused")
+
+
 def read_public(path: Path) -> PublicKey:
     """The public key in a key file, without its passphrase. Raises KeyFileError."""
     try:
@@ -225,12 +255,16 @@ def _write_atomically(path: Path, data: bytes, overwrite: bool) -> None:
                 os.link(draft, path)  # unlike a rename this fails if the name is taken
         finally:
             draft.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
     except FileExistsError:
         raise KeyFileError(f"{path}: exists already; a key is never overwritten unless asked") from None
     except OSError as error:
         raise KeyFileError(f"{path}: cannot write the key file: {error.strerror}") from None
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+_JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _TOML_TABLE: Final = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _TOML_KEY: Final = re.compile(r"""^\s*([A-Za-z0-9_\-."' ]+?)\s*=""")
 

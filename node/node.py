@@ -42,7 +42,7 @@ from node.executor import Committed, Executor
 from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
 from node.gossip import SLICE, Gossip, encode_batch
-from node.keyfile import PassphraseSource, find_passphrase, is_sealed, read_key
+from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, mark_used, read_key
 from node.link import steady_ms
 from node.mempool import Mempool, MempoolLimits, Submission
 from node.state import StateDatabase
@@ -197,6 +197,7 @@ class Node:
             sign=self._key.sign,
             verify=self._verify,
             override_listening=self.config.node.vote_after_data_loss,
+            is_first_start=is_unused(Path(self.config.node.key), self._key),
         )
         if self.config.node.vote_after_data_loss:
             log.warning(
@@ -457,6 +458,9 @@ class Node:
             extra={"height": self.executor.tip.height},
         )
 
+    def may_speak(self) -> None:
+        mark_used(Path(self.config.node.key))
+
     def evidence_found(self, evidence: Evidence) -> None:
         self.counters["equivocations"] += 1
         name = self.members.members[evidence.first.replica].name
@@ -516,7 +520,3 @@ class Node:
     def status(self) -> dict[str, Any]:
         """Where this node stands; JSON-able."""
         return status.status(self)
-
-    def metrics_snapshot(self) -> dict[str, int | float]:
-        """Values by metric name, labels as `name{label="x"}`."""
-        return status.metrics(self)

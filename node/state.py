@@ -75,19 +75,16 @@ class Overlay:
             self._refuse()
         return self._database.record(key)
 
-    def put(self, key: bytes, value: bytes) -> None:
-        self._write(key, value)
-
-    def delete(self, key: bytes) -> None:
-        self._write(key, None)
-
-    def _write(self, key: bytes, value: bytes | None) -> None:
+    def put(self, key: bytes, value: bytes | None) -> None:
         if self._children or self._state != "open":
             self._refuse()
         if key not in self._writes:
             self._unsorted.append(key)
         self._writes[key] = value
         self._update = None
+
+    def delete(self, key: bytes) -> None:
+        self.put(key, None)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Records with start <= key < end in key order. Do not write while iterating: collect first."""

@@ -40,7 +40,7 @@ _CHECKED_AT_OPEN: Final = 32
 _DECODED_BLOCKS: Final = 64
 """Blocks kept decoded: those in flight and those peers that are a little behind ask for."""
 _WAY_OUT: Final = (
-    "run `weal node repair --blocks`; if that fails, move this directory away: the node then fetches the chain "
+    "run `weal node repair --salvage-blocks`; if that fails, move this directory away: the node then fetches the chain "
     "from its peers, and listens before it votes again"
 )
 

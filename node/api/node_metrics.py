@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ HELP: Final[Mapping[str, str]] = {
     "weal_synced_writes_total": "Synced writes to the blocks database.",
     "weal_synced_write_seconds_total": "Time spent in them.",
     "weal_loop_lag_seconds": "How late the event loop was at the last tick.",
+    "weal_tasks": "Tasks of the event loop.",
     "weal_uptime_seconds": "Since the start.",
 }
 
@@ -71,6 +73,7 @@ def node_metrics(node: Node) -> Mapping[str, float]:
         "weal_synced_writes_total": node.driver.counters["synced writes"],
         "weal_synced_write_seconds_total": node.driver.synced_write_ns / 1e9,
         "weal_loop_lag_seconds": node.loop_lag_ms / 1000,
+        "weal_tasks": len(asyncio.all_tasks()),
         "weal_uptime_seconds": node.status()["uptime_ms"] / 1000,
     }
     for name, database in (("blocks", node.blocks), ("state", node.state)):

@@ -198,7 +198,9 @@ UNAVAILABLE = _kind(
 CATALOGUE: Final[tuple[Kind, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 BY_CODE: Final[Mapping[str, Kind]] = {kind.code: kind for kind in CATALOGUE}
 
-GENERAL: Final[tuple[Kind, ...]] = (INVALID_REQUEST, RATE_LIMITED, INTERNAL, OVERLOADED)
+BODY_PROBLEMS: Final[tuple[Kind, ...]] = (INVALID_BODY, REQUEST_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA)
+"""What every route with a body may answer."""
+GENERAL: Final[tuple[Kind, ...]] = (INVALID_REQUEST, RATE_LIMITED, INTERNAL, OVERLOADED, UNAVAILABLE)
 """What every route may answer besides its own problems."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop
 from itertools import islice
+from typing import get_args
 
 import msgspec
 
@@ -27,7 +28,7 @@ from node.claims.mutual_aid.module import MutualAid
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.state import Draft, ReadState, WriteState
-from node.claims.transaction import Transaction
+from node.claims.transaction import Action, Transaction
 from node.claims.types import NO_ORGANISATION
 from node.claims.wire import Wire, encode
 
@@ -77,6 +78,9 @@ class Application:
         self._members: frozenset[type[Wire]] = frozenset()
         for module in self.modules:
             self._add(module)
+        orphans = [kind.__name__ for kind in get_args(Action) if kind not in self._actions]
+        if orphans:
+            raise InvariantBroken(f"no module handles {', '.join(orphans)}")
 
     def _add(self, module: Module) -> None:
         others = [other for other in self.modules if other is not module]

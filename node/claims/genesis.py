@@ -242,7 +242,7 @@ def check_genesis(genesis: Genesis) -> None:
         seen.add((plan.code, plan.version))
         before = latest.get(plan.code)
         if before is not None:
-            if (plan.version, plan.effective_day) <= (before.version, before.effective_day):
+            if plan.version <= before.version or plan.effective_day <= before.effective_day:
                 raise BadValue(path, f"versions of {plan.code} must follow each other in number and effective_day")
             fixed = ("currency", "minor_digits", "benefit", "utc_offset_minutes", "waiting_members_share")
             for name in fixed:

@@ -71,7 +71,7 @@ def init(
     """
     from node.config import Config, ListenSection, NodeSection, OperatorSection, commented_toml
     from node.crypto import SigningKey
-    from node.keyfile import write_key
+    from node.keyfile import mark_unused, write_key
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
         raise CommandError(f"{name!r}: a name has lower-case letters, digits and hyphens, 32 at most", code=USAGE)
@@ -83,6 +83,7 @@ def init(
     for part in ("node", "account"):
         keys[part] = SigningKey.generate()
         write_key(directory / f"{part}.key", keys[part], secret)
+    mark_unused(directory / "node.key", keys["node"])
     config = Config(
         node=NodeSection(
             allow_plain_key=plain, passphrase_file=str(passphrase_file.absolute()) if passphrase_file else ""

@@ -13,6 +13,7 @@ from node.client.errors import (
 )
 from node.client.events import Event
 from node.client.sync import SyncAccount, SyncClient
+from node.client.verify import verified_record, verified_transaction
 
 __all__ = [
     "Account",
@@ -29,4 +30,6 @@ __all__ = [
     "SyncAccount",
     "SyncClient",
     "VerificationFailed",
+    "verified_record",
+    "verified_transaction",
 ]

@@ -38,7 +38,7 @@ class Importer:
         self._database = spool.database
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS known (person BLOB PRIMARY KEY, number INTEGER, joined INTEGER, "
-            "birth_month INTEGER, claimed INTEGER)"
+            "birth_month INTEGER, claimed INTEGER, is_new INTEGER DEFAULT 0)"
         )
 
     # --- before judging
@@ -51,7 +51,7 @@ class Importer:
             for known in await asyncio.gather(*(self._look_up_one(client, person) for person in batch)):
                 if known is not None:
                     found += 1
-                    self._database.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", known)
+                    self._database.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, 0)", known)
         return found
 
     async def _look_up_one(self, client: Client, person: bytes) -> tuple[bytes, int, int, int, int] | None:
@@ -66,11 +66,11 @@ class Importer:
         return person, number, parse_date(member["enrolled_on"]), year * 12 + month - 1, int(claimed)
 
     def known(self, person: bytes) -> Known | None:
-        """For the judge: what `look_up` found."""
+        """For the judge: what `look_up` found, and whom `enrol` has enrolled."""
         row = self._database.execute(
-            "SELECT number, joined, birth_month, claimed FROM known WHERE person = ?", (person,)
+            "SELECT number, joined, birth_month, claimed, is_new FROM known WHERE person = ?", (person,)
         ).fetchone()
-        return None if row is None else Known(row[0], row[1], row[2], bool(row[3]))
+        return None if row is None else Known(row[0], row[1], row[2], bool(row[3]), bool(row[4]))
 
     # --- after judging
 
@@ -90,7 +90,8 @@ class Importer:
             while batch:
                 outcome = await self._enrol_once(account, batch, timeout_s)
                 if outcome.succeeded:
-                    self._enrolled(batch, outcome)
+                    block = await account.client.block(outcome.height)
+                    self._enrolled(batch, outcome, self._plan.day_of(int(block["header"]["time_ms"])))
                     enrolled += len(batch)
                     break
                 self._take_out(batch, outcome)
@@ -101,11 +102,15 @@ class Importer:
         action = Enrol(plan=self._plan.code, members=people)
         return (await account.submit_many([[action]], timeout_s=timeout_s))[0]
 
-    def _enrolled(self, batch: Sequence[NewMember], outcome: Outcome) -> None:
+    def _enrolled(self, batch: Sequence[NewMember], outcome: Outcome, joined_day: int) -> None:
         (event,) = [e for e in (outcome.receipt or {})["events"] if e["what"] == "members-enrolled"]
         first = member_id(event["member"])
         for number, member in enumerate(batch, first):
             self._database.execute("UPDATE patient SET member = ? WHERE seq = ?", (number, member.row))
+            self._database.execute(
+                "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, 0, 1)",
+                (member.person, number, joined_day, member.birth_month),
+            )
 
     def _take_out(self, batch: list[NewMember], outcome: Outcome) -> None:
         """Enter the refusal of the one person that the ledger names; of all, if it names none."""

@@ -77,6 +77,8 @@ class Known(NamedTuple):
     birth_month: int
     claimed: bool
     """Has a claim that is open or was paid."""
+    is_new: bool = False
+    """Joined in this very import."""
 
 
 class Record(NamedTuple):
@@ -121,8 +123,10 @@ class Moved:
     the plan can cover falls into the months that the demonstration shows. Ages and distances between dates
     stay as they are. One record in eight is put into the waiting period on purpose."""
 
-    def __init__(self, first_day: int, last_day: int, *, filing_delay_days: int = 2) -> None:
-        self._first_day, self.last_day, self._delay = first_day, last_day, filing_delay_days
+    def __init__(self, first_day: int, last_day: int, *, joining_takes_days: int = 0, filing_delay_days: int = 2) -> None:
+        """People join on `first_day` or up to `joining_takes_days` later; nothing is filed after `last_day`."""
+        self._first_day, self.last_day = first_day, last_day
+        self._joining, self._delay = joining_takes_days, filing_delay_days
 
     def place(self, record: Record, terms: Terms) -> tuple[int, int]:
         plan, birth = terms.plan, record.birth_day
@@ -134,8 +138,9 @@ class Moved:
         oldest = max(youngest, _months_later(birth, 12 * plan.entry_age_max_years))
         until = _months_later(birth, 12 * plan.cover_until_age_years - 1) if plan.cover_until_age_years else None
         for day, observation in record.illnesses:
-            room = max(1, self.last_day - self._first_day - waiting - max(self._delay, observation))
-            offset = 1 + (chance >> 3) % (waiting - 1) if early else waiting + (chance >> 3) % room
+            covered = waiting + self._joining
+            room = max(1, self.last_day - self._first_day - covered - max(self._delay, observation))
+            offset = self._joining + (chance >> 3) % (waiting - 1) if early else covered + (chance >> 3) % room
             if youngest <= day - offset <= oldest and (until is None or day < until):
                 return self._first_day, self._first_day + offset - day
         joining = max(youngest, min(record.last_day, oldest))
@@ -187,13 +192,23 @@ class Judge:
         self._database = spool.database
 
     def run(self) -> None:
-        """Decide about everything. Deterministic: the same input, plan and day give the same outcomes."""
+        """Decide about everything. Deterministic: the same input, plan and day give the same outcomes.
+
+        May be run again, once it is known on which day people really joined; what the ledger refused stays so.
+        """
         self._database.execute("BEGIN")
+        self._database.execute("UPDATE condition SET outcome = NULL WHERE outcome IS NOT 'refused'")
+        self._database.execute("UPDATE bill SET outcome = NULL, condition = NULL")
         self._join_records()
         for row, person, birth, died, dead in self._spool.rows(
-            "SELECT seq, person, birth_day, death_day, dead FROM patient WHERE leader = seq ORDER BY seq"
+            "SELECT seq, person, birth_day, death_day, dead FROM patient WHERE leader = seq "
+            "AND outcome IS NOT 'refused' ORDER BY seq"
         ):
             self._patient(row, person, birth, died, bool(dead))
+        self._database.execute(
+            "UPDATE condition SET outcome = CASE reason WHEN '' THEN 'not-a-member' ELSE reason END WHERE leader IN "
+            "(SELECT seq FROM patient WHERE outcome = 'refused')"
+        )
         self._database.execute(
             "UPDATE condition SET outcome = 'no-patient', detail = '' WHERE outcome IS NULL AND leader IS NULL"
         )
@@ -218,7 +233,7 @@ class Judge:
         joined, shift = self._timeline.place(record, terms)
         outcome = self._entry(terms, birth + shift, joined, None if died is None else died + shift, dead)
         if known is not None:
-            joined, outcome = known.joined_day, "known-member"
+            joined, outcome = known.joined_day, "member" if known.is_new else "known-member"
         self._set_patient(row, outcome, str(joined), shift)
         month = known.birth_month if known else _month(birth + shift)
         self._conditions_of(row, outcome, month, joined, shift, known)
@@ -233,7 +248,7 @@ class Judge:
             "UPDATE condition SET leader = (SELECT leader FROM patient WHERE id = coalesce("
             "(SELECT id FROM alias WHERE kind = 'patient' AND alias = condition.patient), condition.patient))"
         )
-        self._database.execute("CREATE INDEX condition_leader ON condition (leader, day, seq)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS condition_leader ON condition (leader, day, seq)")
 
     def _illnesses(self, leader: int) -> list[tuple[int, int]]:
         ailments = self._plan.terms_on(self._timeline.last_day).ailments
@@ -267,7 +282,8 @@ class Judge:
         self, leader: int, patient: str | None, month: int, joined: int, shift: int, known: Known | None
     ) -> None:
         rows = self._database.execute(
-            "SELECT seq, day, ailment, reason FROM condition WHERE leader = ? ORDER BY day, seq", (leader,)
+            "SELECT seq, day, ailment, reason FROM condition WHERE leader = ? AND outcome IS NULL ORDER BY day, seq",
+            (leader,),
         ).fetchall()
         claimed = bool(known and known.claimed)
         for seq, day, ailment, reason in rows:

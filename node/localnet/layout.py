@@ -17,7 +17,7 @@ from node.config import Config, ListenSection, NodeSection, OperatorSection, com
 from node.crypto import SigningKey
 from node.errors import ConfigError
 from node.genesis import build_genesis, dump_genesis
-from node.keyfile import write_key
+from node.keyfile import mark_unused, write_key
 from node.localnet.ports import free_ports, pairs, ports_from
 from node.localnet.processes import CONFIG_FILE
 from node.localnet.state import FILE, NodeState, State, save_state
@@ -112,6 +112,7 @@ def _organisation(folder: Path, name: str, *, runs_node: bool) -> Organisation:
     if runs_node:
         key = SigningKey.generate()
         write_key(folder / NODE_KEY, key, None)
+        mark_unused(folder / NODE_KEY, key)
         node_key = key.public
     return Organisation(name=name, node_key=node_key, account_keys=(account.public,), roles=DESK_ROLES)
 

@@ -70,7 +70,7 @@ def test_a_node_of_another_chain_is_refused_and_disturbs_nobody(tmp_path: Path) 
             assert "belongs to the chain with genesis" in net.log(stranger).read_text()
             net.wipe(stranger)
             net.restart(stranger, wait=False)
-            wait_until("the others refuse it", lambda: "wrong genesis" in net.log(others[0]).read_text())
+            wait_until("the others refuse it", lambda: "the peer's genesis is" in net.log(others[0]).read_text())
             load.wait_final(100)
             assert heights(net, [stranger]).get(stranger, 0) == 0
         report = load.report

@@ -132,7 +132,8 @@ def test_a_state_proof_with_any_byte_changed_fails(count: int, asked: int, data:
 
 def test_positions_that_share_many_digits_are_split_as_deep_as_needed_and_merge_again() -> None:
     """40 keys whose positions begin with the same three digits, among others: pages four levels down."""
-    near, number = [], 0
+    near: list[bytes] = []
+    number = 0
     while len(near) < 40:
         if sha256(key(number, 4)).digest()[:2] < b"\x00\x10":
             near.append(key(number, 4))

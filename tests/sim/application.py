@@ -110,6 +110,10 @@ class Application:
         self._executed[header.digest] = block
         return None
 
+    def executed(self) -> list[Block]:
+        """Blocks executed and not yet committed."""
+        return list(self._executed.values())
+
     def keep(self, block: Block) -> None:
         """Remember a block this node has built: building is executing."""
         self._executed[block.digest] = block

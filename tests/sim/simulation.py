@@ -21,6 +21,7 @@ from tests.sim.node import Node
 
 VIEW_TIMEOUT_MS = 60
 VIEW_TIMEOUT_MAX_MS = 480
+WARM_UP_MS = 50
 
 
 def patience_ms(f: int) -> int:
@@ -168,21 +169,35 @@ class Simulation(Cluster):
 
     def _plan_faults(self, chaos_ms: int) -> None:
         random, mix = self.random, self.mix
+        # A node that comes only after the chain has begun cannot tell whether it lost its disk, and listens.
+        # It counts as faulty then, so where there are faulty ones already, all get time to meet first.
+        first = WARM_UP_MS if self.faulty or mix.wipes else 0
+        if first:
+            self._calm_until(first)
         if self.n > 1:
             for _ in range(random.randint(*mix.partitions)):
-                self.at(random.randrange(chaos_ms), self._partition)
+                self.at(random.randrange(first, chaos_ms), self._partition)
             for _ in range(random.randint(*mix.flaps)):
-                self.at(random.randrange(chaos_ms), self._flap)
+                self.at(random.randrange(first, chaos_ms), self._flap)
         for _ in range(random.randint(*mix.crashes)):
-            self.at(random.randrange(chaos_ms), self._crash_soon, random.choice(self.honest))
+            self.at(random.randrange(first, chaos_ms), self._crash_soon, random.choice(self.honest))
         for _ in range(random.randint(*mix.blackouts)):
-            self.at(random.randrange(chaos_ms), self._blackout)
+            self.at(random.randrange(first, chaos_ms), self._blackout)
         room = (self.n - 1) // 3 - len(self.faulty)
         for _ in range(min(mix.wipes, room)):
-            self.at(random.randrange(chaos_ms // 3, chaos_ms), self._wipe, random.choice(self.honest))
+            self.at(random.randrange(first, chaos_ms), self._wipe, random.choice(self.honest))
         if mix.twins:
-            for at in range(0, chaos_ms, random.choice((40, 90, 200))):
+            for at in range(first, chaos_ms, random.choice((40, 90, 200))):
                 self.at(at, self._part_twins)
+
+    def _calm_until(self, time: int) -> None:
+        conditions = self.network.conditions
+        loss, conditions.loss = conditions.loss, 0.0
+
+        def begin() -> None:
+            conditions.loss = loss
+
+        self.at(time, begin)
 
     def _partition(self) -> None:
         if self._healed:

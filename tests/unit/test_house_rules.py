@@ -46,7 +46,16 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "node.driver": ("node.api", "node.cli", "node.client"),
     "node.sync": ("node.api", "node.cli", "node.client"),
     # A client runs far from a node: it may know the application's words, never the node's machinery.
-    "node.client": ("node.api.server", "node.api.service", "node.cli", "node.node", "node.store", "node.state", "node.driver", "node.transport"),
+    "node.client": (
+        "node.api.server",
+        "node.api.service",
+        "node.cli",
+        "node.node",
+        "node.store",
+        "node.state",
+        "node.driver",
+        "node.transport",
+    ),
     "node.fhir": ("node.api", "node.cli", "node.node", "node.store", "node.state", "node.driver", "node.transport"),
     "node.api": ("node.cli", "node.client", "node.localnet"),
     "node": ("tests", "benchmarks"),

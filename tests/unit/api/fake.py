@@ -14,7 +14,7 @@ from consensus.block import Block, Header
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height, ReplicaId, Signature, View
 from node.api import examples as ex
-from node.api.backend import AsOf, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
+from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
 from node.api.claims_shapes import TransactionView
 from node.api.limits import Limits
 from node.api.listener import listen
@@ -200,6 +200,8 @@ class FakeBackend:
     def claims(
         self, *, status: str, plan: str, member: str, organisation: str, cursor: str, limit: int
     ) -> tuple[Sequence[Record], str]:
+        if not (cursor or "0").isdecimal():
+            raise BadParameter("cursor must be the `next` of an earlier page")
         start = int(cursor or 0)
         total = 7
         records = [{**ex.CLAIM, "id": f"C-{i:06d}"} for i in range(start + 1, min(start + limit, total) + 1)]

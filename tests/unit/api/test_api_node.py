@@ -20,7 +20,16 @@ from node.claims import keys
 from node.claims.builders import build_transaction, commitment
 from node.claims.calendar import day_number
 from node.claims.mutual_aid.actions import Enrol, FileClaim
-from node.client import Account, Client, NotFound, OperatorClient, Rejected
+from node.client import (
+    Account,
+    Client,
+    NotFound,
+    OperatorClient,
+    Rejected,
+    VerificationFailed,
+    verified_record,
+    verified_transaction,
+)
 from node.proofs import decode_bundle, verify_bundle
 from tests.factories import new_member
 from tests.unit.node.nodes import Cluster, running, until
@@ -61,12 +70,7 @@ async def test_answers_of_a_real_node_are_what_the_document_says(net: Net) -> No
     claim = FileClaim(
         plan=PLAN, member=1, ailment="S01", diagnosis_day=today, accident=True, evidence=commitment(bytes(32), b"x")
     )
-    try:
-        filed = await net.accounts[0].submit([claim])
-    except Rejected as rejected:
-        # Whether a plan takes accidents in the waiting period is its own affair: the receipt is checked either way.
-        assert rejected.code.startswith("E11"), rejected  # noqa: PT017
-        filed = outcome
+    filed = await net.accounts[0].submit([claim])
     await check(client, "/v1/members", Page[claims_shapes.MemberView], plan=PLAN, organisation="a")
     await check(client, "/v1/members/M-000001", Answer[claims_shapes.MemberView])
     await check(client, "/v1/members/M-000001/statement", Answer[claims_shapes.StatementView])
@@ -125,6 +129,35 @@ async def test_every_proof_verifies_offline_with_the_genesis_alone(net: Net) -> 
         assert (proven.value is None) == (path == f"/v1/state/{keys.claim(1).hex()}")
         assert proven.header.height == answer["as_of"]["height"]
         assert proven.header.digest.hex() == answer["as_of"]["digest"]
+
+
+async def test_client_believes_only_what_is_proved(net: Net) -> None:
+    client, genesis = net.client, net.cluster.genesis
+    first = await net.accounts[0].submit([net.enrol(0, 1)])
+    second = await net.accounts[0].submit([net.enrol(1, 1)])
+    proven = await verified_transaction(client, first.id, genesis)
+    assert proven.receipt is not None and proven.receipt.code == 0
+    assert (await verified_record(client, keys.member(1), genesis)).value is not None
+    assert (await verified_record(client, keys.member(9), genesis)).value is None
+
+    honest = client.transaction_proof
+
+    async def swapped(id: str | bytes) -> bytes:
+        return await honest(second.id)
+
+    async def altered(id: str | bytes) -> bytes:
+        bundle = await honest(id)
+        return bundle[:-1] + bytes([bundle[-1] ^ 1])
+
+    for liar in (swapped, altered):
+        client.transaction_proof = liar  # type: ignore[method-assign]
+        with pytest.raises(VerificationFailed) as caught:
+            await verified_transaction(client, first.id, genesis)
+        assert caught.value.exit_code == 3
+    other = msgspec.structs.replace(genesis, chain="another")
+    client.transaction_proof = honest  # type: ignore[method-assign]
+    with pytest.raises(VerificationFailed):
+        await verified_transaction(client, first.id, other)
 
 
 async def test_transaction_with_named_fields_is_the_same_as_its_bytes(net: Net) -> None:

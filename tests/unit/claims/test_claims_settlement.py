@@ -68,7 +68,7 @@ def pay(chain: Chain, number: int) -> None:
 
 def until_settled(chain: Chain, number: int) -> int:
     """Days pass until the claim is payable; its cycle."""
-    for _ in range(60):
+    for _ in range(120):
         claim = the_claim(chain.state, number)
         if claim.status is ClaimStatus.SETTLED:
             return claim.cycle

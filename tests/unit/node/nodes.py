@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
-
 from node.claims.builders import build_transaction
 from node.claims.genesis import Genesis
 from node.claims.mutual_aid.actions import Enrol
@@ -34,14 +32,14 @@ def free_port() -> int:
 class Cluster:
     """Four organisations with a node and an account each; nodes are made, stopped and made again by name."""
 
-    def __init__(self, folder: Path, **consensus: int) -> None:
+    def __init__(self, folder: Path, *, genesis_age_ms: int = 10_000, **consensus: int) -> None:
         self.folder = folder
         self.node_keys = [SigningKey(bytes([1 + index]) * 32) for index in range(4)]
         self.account_keys = [SigningKey(bytes([101 + index]) * 32) for index in range(4)]
         self.genesis: Genesis = make_genesis(
             node_keys=[key.public for key in self.node_keys],
             account_keys=[key.public for key in self.account_keys],
-            time_ms=time.time_ns() // 1_000_000 - 10_000,
+            time_ms=time.time_ns() // 1_000_000 - genesis_age_ms,
         )
         self.ports = [free_port() for _ in NAMES]
         self.consensus = ConsensusSection(**consensus)
@@ -103,16 +101,12 @@ async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20)
 
 
 @asynccontextmanager
-async def running(folder: Path, **consensus: int) -> AsyncIterator[Cluster]:
+async def running(folder: Path, *, genesis_age_ms: int = 10_000, **consensus: int) -> AsyncIterator[Cluster]:
     """Four nodes, connected to each other."""
-    cluster = Cluster(folder, **consensus)
+    cluster = Cluster(folder, genesis_age_ms=genesis_age_ms, **consensus)
     try:
         await cluster.start()
         await until(lambda: all(len(n.transport.connected()) == 3 for n in cluster.nodes.values()), "all connected")
         yield cluster
     finally:
         await cluster.stop()
-
-
-def with_fields(config: Config, **sections: msgspec.Struct) -> Config:
-    return msgspec.structs.replace(config, **sections)

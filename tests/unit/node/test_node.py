@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from node.claims.transaction import encode_transaction
+from node.crypto import SigningKey
+from node.errors import ConfigError, KeyFileError, StoreError
+from node.genesis import dump_genesis
+from node.keyfile import write_key
+from node.node import Node
 from tests.unit.node.nodes import NAMES, Cluster, running, until
 
 
@@ -34,3 +40,145 @@ async def test_four_nodes_commit_what_a_client_submits_to_one(tmp_path: Path) ->
             assert len(node.mempool) == 0
             assert node.readiness() == []
             assert node.status()["height"] == node.executor.tip.height
+
+
+async def test_cluster_goes_on_without_its_primary_which_catches_up_later(tmp_path: Path) -> None:
+    async with running(tmp_path, view_timeout_ms=300) as cluster:
+        await cluster.submit("a", [cluster.enrol(0)])
+        await all_equal(cluster, 1)
+        primary = NAMES[cluster.nodes["b"].replica.primary]
+        others = [name for name in NAMES if name != primary]
+        await cluster.stop(primary)
+        for _ in range(20):
+            transactions = [cluster.enrol(1)]
+            await cluster.submit(others[0], transactions)
+            fates = await cluster.nodes[others[0]].wait_final([transactions[0].id], 20)
+            assert fates[0].state == "committed"
+        assert cluster.nodes[others[0]].replica.view > 0
+        await cluster.start(primary)
+        await all_equal(cluster, 21)
+        await until(lambda: cluster.nodes[primary].readiness() == [], "the old primary is ready again")
+
+
+async def test_isolated_node_is_cut_off_and_catches_up_when_healed(tmp_path: Path) -> None:
+    async with running(tmp_path, view_timeout_ms=300) as cluster:
+        lonely = cluster.nodes["d"]
+        assert lonely.transport.isolate(["a", "b", "c"]) == ["a", "b", "c"]
+        await until(lambda: not lonely.transport.connected(), "cut off")
+        transactions = [cluster.enrol(0) for _ in range(5)]
+        await cluster.submit("a", transactions)
+        fates = await cluster.nodes["a"].wait_final([t.id for t in transactions], 20)
+        assert {fate.state for fate in fates} == {"committed"}
+        assert lonely.executor.tip.height == 0
+        assert any("a quorum needs" in reason for reason in lonely.readiness())
+        lonely.transport.isolate([])
+        await all_equal(cluster, 1)
+        with pytest.raises(KeyError):
+            lonely.transport.isolate(["nobody"])
+
+
+async def test_all_nodes_stopped_at_once_come_back_with_the_same_chain(tmp_path: Path) -> None:
+    async with running(tmp_path, view_timeout_ms=300) as cluster:
+        first = [cluster.enrol(sender) for sender in (0, 1, 3)]
+        await cluster.submit("b", first)
+        await cluster.nodes["b"].wait_final([t.id for t in first], 20)
+        await all_equal(cluster, 1)
+        height = cluster.nodes["a"].executor.tip.height
+        await cluster.stop()
+        await cluster.start()
+        assert heights(cluster) == {height}
+        second = [cluster.enrol(0)]
+        await until(lambda: cluster.nodes["c"].readiness() == [], "ready again")
+        await cluster.submit("c", second)
+        fates = await cluster.nodes["a"].wait_final([t.id for t in (*first, *second)], 20)
+        assert {fate.state for fate in fates} == {"committed"}
+        await all_equal(cluster, height + 1)
+
+
+async def test_node_that_lost_its_disk_follows_and_does_not_vote(tmp_path: Path) -> None:
+    async with running(tmp_path, view_timeout_ms=300) as cluster:
+        await cluster.submit("a", [cluster.enrol(0)])
+        await all_equal(cluster, 1)
+        await cluster.stop("d")
+        shutil.rmtree(tmp_path / "d" / "data")
+        await cluster.start("d")
+        await all_equal(cluster, 1)
+        await cluster.submit("a", [cluster.enrol(0)])
+        await all_equal(cluster, 2)
+        assert not cluster.nodes["d"].replica.voting
+        assert any("not voting" in reason for reason in cluster.nodes["d"].readiness())
+
+
+async def test_node_with_another_genesis_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as cluster:
+        await cluster.stop("d")
+        other = msgspec.structs.replace(cluster.genesis, chain="another")
+        (tmp_path / "d" / "genesis.json").write_text(dump_genesis(other))
+        shutil.rmtree(tmp_path / "d" / "data")
+        config = cluster.config("d")
+        path = str(tmp_path / "d" / "genesis.json")
+        stranger = Node(msgspec.structs.replace(config, node=msgspec.structs.replace(config.node, genesis=path)))
+        await stranger.start()
+        try:
+            refused = lambda: cluster.nodes["a"].transport.counters["accept: wrong genesis"]  # noqa: E731
+            await until(lambda: refused() > 0, "refused because of its genesis")
+            assert stranger.transport.connected() == []
+            await cluster.submit("a", [cluster.enrol(0)])
+            await until(lambda: min(heights(cluster)) == 1, "the others go on")
+        finally:
+            await stranger.stop()
+
+
+async def test_deadlines_make_blocks_without_any_transaction(tmp_path: Path) -> None:
+    """The plans' cycles are due long before the wall clock when the chain starts in the past."""
+    async with running(tmp_path, genesis_age_ms=40 * 86_400_000) as cluster:
+        await until(lambda: min(heights(cluster)) >= 1, "a block for the deadlines that are due")
+        block = cluster.nodes["a"].executor.block_at(1)
+        assert block is not None and block.transactions == ()
+
+
+async def test_burst_of_one_sender_is_committed_in_full_and_in_order(tmp_path: Path) -> None:
+    async with running(tmp_path) as cluster:
+        transactions = [cluster.enrol(0) for _ in range(300)]
+        assert set(await cluster.submit("b", transactions)) == {"pending"}
+        fates = await cluster.nodes["c"].wait_final([t.id for t in transactions], 30)
+        assert {(fate.state, fate.code) for fate in fates} == {("committed", 0)}
+        places = [(fate.height, fate.index) for fate in fates]
+        assert places == sorted(places) and len(set(places)) == 300
+        await all_equal(cluster, 1)
+
+
+async def test_failure_of_the_store_stops_the_node_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path) as cluster:
+        broken = cluster.nodes["a"]
+
+        def no_space(*_: object) -> None:
+            raise StoreError("no space left on the disk; make room and start the node again")
+
+        monkeypatch.setattr(broken.blocks, "write", no_space)
+        await cluster.submit("b", [cluster.enrol(0)])
+        with pytest.raises(StoreError, match="no space left"):
+            await asyncio.wait_for(broken.wait_stopped(), 10)
+        del cluster.nodes["a"]
+        await all_equal(cluster, 1)
+
+
+def test_key_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    write_key(tmp_path / "a" / "node.key", SigningKey.generate(), None, overwrite=True)
+    with pytest.raises(ConfigError, match="belongs to no organisation"):
+        Node(cluster.config("a"))
+
+
+def test_plain_key_is_refused_unless_allowed(tmp_path: Path) -> None:
+    config = Cluster(tmp_path).config("a")
+    strict = msgspec.structs.replace(config, node=msgspec.structs.replace(config.node, allow_plain_key=False))
+    with pytest.raises(KeyFileError, match="allow_plain_key"):
+        Node(strict)
+
+
+def test_peer_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    config = Cluster(tmp_path).config("a")
+    for name, message in (("nobody", "no organisation nobody"), ("a", "does not call itself")):
+        with pytest.raises(ConfigError, match=message):
+            Node(msgspec.structs.replace(config, peers={name: "127.0.0.1:1"}))

@@ -153,7 +153,7 @@ def test_salvaged_blocks_end_below_the_damage_and_the_journal_is_gone(closed: tu
         (rows.HEIGHT_OF + ninth.header.parent, None),
         (rows.META, None),
     )
-    with pytest.raises(StoreError, match="repair --blocks"):
+    with pytest.raises(StoreError, match="repair --salvage-blocks"):
         Ledger(path)
     report = salvage_blocks(path / "blocks", GENESIS.digest)
     assert report.height == 5 and report.dropped > 0

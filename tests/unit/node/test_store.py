@@ -222,7 +222,9 @@ def test_a_damaged_database_is_refused_with_a_way_out(tmp_path: Path, name: str)
     damage, message = DAMAGES[name]
     blocks = fill(tmp_path, 6)
     tamper(tmp_path, *damage(blocks))
-    with pytest.raises(StoreError, match=f"(?s){message}.*[Ww]ay out: run `weal node repair --blocks`") as error:
+    with pytest.raises(
+        StoreError, match=f"(?s){message}.*[Ww]ay out: run `weal node repair --salvage-blocks`"
+    ) as error:
         BlockStore.open(tmp_path, GENESIS)
     assert str(tmp_path) in str(error.value)
 

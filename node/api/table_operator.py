@@ -1,0 +1,100 @@
+"""Routes of the operator's listener."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from node.api import ops, shapes
+from node.api.problems import BODY_PROBLEMS, FORBIDDEN, NOT_READY
+from node.api.routes import Route
+
+OPERATOR_ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/livez",
+        name="getLive",
+        tag="operator",
+        listener="operator",
+        summary="The process answers and its event loop turns",
+        handler=ops.live,
+        answer=shapes.LiveView,
+        problems=(NOT_READY,),
+        example={"live": True, "loop_lag_ms": 0},
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        name="getReady",
+        tag="operator",
+        listener="operator",
+        summary="The node takes part and keeps up; otherwise 503 with reasons",
+        handler=ops.ready,
+        query_type=shapes.ReadyQuery,
+        answer=shapes.ReadyView,
+        problems=(NOT_READY,),
+        query_example={"max_behind": 2, "min_peers": 2},
+        example={"ready": True, "reasons": [], "behind": 0, "peers": 3},
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        name="getMetrics",
+        tag="operator",
+        listener="operator",
+        summary="Metrics in the Prometheus text format",
+        handler=ops.metrics,
+        media="text/plain",
+    ),
+    Route(
+        method="POST",
+        path="/v1/ops/isolate",
+        name="isolate",
+        tag="operator",
+        listener="operator",
+        summary="Cut this node off from others until healed or restarted",
+        handler=ops.isolate,
+        body_type=shapes.IsolateBody,
+        answer=shapes.IsolateView,
+        problems=(*BODY_PROBLEMS, FORBIDDEN),
+        body_example={"peers": ["harbour"]},
+        example={"isolated": ["harbour"]},
+    ),
+    Route(
+        method="POST",
+        path="/v1/ops/heal",
+        name="heal",
+        tag="operator",
+        listener="operator",
+        summary="End the isolation",
+        handler=ops.heal,
+        answer=shapes.IsolateView,
+        problems=(FORBIDDEN,),
+        example={"isolated": []},
+    ),
+    Route(
+        method="PUT",
+        path="/v1/ops/log-level",
+        name="setLogLevel",
+        tag="operator",
+        listener="operator",
+        summary="Set the log level until the next start",
+        handler=ops.log_level,
+        body_type=shapes.LogLevelBody,
+        answer=shapes.LogLevelView,
+        problems=(*BODY_PROBLEMS, FORBIDDEN),
+        body_example={"level": "DEBUG", "logger": "weal"},
+        example={"level": "DEBUG", "logger": "weal"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/ops/stop",
+        name="stop",
+        tag="operator",
+        listener="operator",
+        summary="Stop the node in good order",
+        handler=ops.stop,
+        answer=shapes.StopView,
+        problems=(FORBIDDEN,),
+        example={"stopping": True},
+    ),
+)

@@ -1,0 +1,261 @@
+"""The bytes of every action, record and event, as the chain format has them.
+
+A change of tests/golden/transactions.txt is a change of the format: old chains become unreadable. To write
+it anew on purpose: WRITE_GOLDEN=1 .venv/bin/pytest tests/unit/claims/test_claims_golden.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from node.claims import keys
+from node.claims.application import Receipt
+from node.claims.builders import build_transaction, commitment, person_commitment
+from node.claims.consortium import EvidenceRecord, OrganisationRecord, OrganisationTally, RecordEvidence, SenderRecord
+from node.claims.events import ClaimsEvent, EventKind
+from node.claims.genesis import (
+    AgeBand,
+    Ailment,
+    AilmentTrigger,
+    Benefit,
+    Calendar,
+    Clause,
+    PlanTerms,
+    StepDeadlines,
+    Tier,
+)
+from node.claims.mutual_aid.actions import (
+    ConfirmPayment,
+    Decision,
+    Enrol,
+    FileClaim,
+    Finding,
+    Investigate,
+    NewMember,
+    Reason,
+    Review,
+)
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    Counters,
+    CycleRecord,
+    CycleStatus,
+    DayChange,
+    Exit,
+    MemberRecord,
+    PlanState,
+    PlanTally,
+)
+from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.results import ResultCode
+from node.claims.transaction import Action, encode_transaction
+from node.claims.wire import Wire, encode
+from tests.factories import key_of, make_genesis, person
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "transactions.txt"
+
+ACTIONS: tuple[Action, ...] = (
+    RecordEvidence(evidence=b"two votes"),
+    Enrol(
+        plan="critical-illness",
+        members=(
+            NewMember(person=person(1), birth_month=23_885),
+            NewMember(person=person(2), birth_month=24_300, key=key_of("m"), payer=-1),
+        ),
+    ),
+    FileClaim(
+        plan="critical-illness", member=7, ailment="S01", diagnosis_day=20_553, accident=True, evidence=person(3)
+    ),
+    FileClaim(
+        plan="hospital-reimbursement",
+        member=300,
+        ailment="H02",
+        diagnosis_day=20_553,
+        accident=False,
+        evidence=person(3),
+        amount=70_000,
+    ),
+    Investigate(claim=45, finding=Finding.PASS, report=person(4)),
+    Investigate(claim=45, finding=Finding.FAIL, report=person(4), clause="3.1", reason=Reason.DEFINITION_NOT_MET),
+    Review(claim=45, decision=Decision.ACCEPT, amount=69_999),
+    Review(claim=45, decision=Decision.DENY, clause="4.1", evidence=person(5), reason=Reason.EXCLUDED_CAUSE),
+    ConfirmPayment(claim=45, amount=30_000_000, receipt=person(6)),
+)
+
+CLAIM = ClaimRecord(
+    plan=0,
+    version=1,
+    member=7,
+    status=ClaimStatus.PAID,
+    ailment="S01",
+    tier=1,
+    diagnosis_day=20_553,
+    accident=False,
+    filed_ms=1_775_865_600_002,
+    claimed=30_000_000,
+    evidence=person(3),
+    assigned=-1,
+    attempt=0,
+    deadline_ms=0,
+    previous=0,
+    filer=2,
+    investigator=3,
+    finding=1,
+    report=person(4),
+    reviewer=1,
+    amount=30_000_000,
+    cycle=8,
+    payer=1,
+    receipt=person(6),
+    changed_ms=1_777_334_400_005,
+)
+
+RECORDS: tuple[Wire, ...] = (
+    OrganisationRecord(name="a", node_key=person(7), account_keys=(person(8),), roles=(1, 3)),
+    OrganisationTally(investigations_missed=1, reviews_missed=2, payments_missed=3),
+    SenderRecord(organisation=1, member=0, highest=3, window=b"\x07"),
+    EvidenceRecord(organisation=2, height=9, evidence=b"two votes"),
+    Counters(next_member=1_001, next_claim=46),
+    MemberRecord(
+        plan=0,
+        organisation=0,
+        person=person(1),
+        birth_month=23_885,
+        enrolled_day=20_454,
+        cover_day=20_544,
+        share_day=20_544,
+        until_day=20_572,
+        exit=Exit.AIDED,
+        payer=0,
+        key=b"",
+        last_claim=45,
+        open_claims=0,
+        paid_claims=1,
+    ),
+    CLAIM,
+    DayChange(change=-1),
+    PlanState(
+        cycle=9,
+        disclosure_ms=1_778_083_200_000,
+        settlement_ms=1_778_688_000_000,
+        units=(1_000, 0, 0, 0),
+        members=1_000,
+        accumulated=32_400,
+        surplus=0,
+        debits=32_400_000,
+        payouts=30_000_000,
+        fees=2_400_000,
+        payable=0,
+        paid=30_000_000,
+        confirmed_amount=0,
+        confirmed_cases=0,
+    ),
+    PlanTally(members=1_000, claims=(0, 0, 0, 0, 0, 0, 0, 1, 0)),
+    CycleRecord(
+        status=CycleStatus.SETTLED,
+        version=1,
+        disclosure_ms=1_776_700_800_000,
+        settlement_ms=1_777_305_600_000,
+        day=20_564,
+        members=1_000,
+        units=(1_000, 0, 0, 0),
+        cases=1,
+        payouts=30_000_000,
+        fee=2_400_000,
+        share=32_400,
+        accumulated=32_400,
+    ),
+    ClaimsEvent(kind=EventKind.CLAIM_FILED, plan=0, subject=45, organisation=3, value=30_000_000),
+    Receipt(
+        transaction=person(10),
+        code=ResultCode.PERSON_ALREADY_MEMBER,
+        detail="action 1, member 0",
+        events=(ClaimsEvent(kind=EventKind.CYCLE_SETTLED, subject=8, value=32_400),),
+    ),
+)
+
+PLAN = PlanTerms(
+    code="small",
+    version=1,
+    name="Small",
+    currency="EUR",
+    benefit=Benefit.REIMBURSEMENT,
+    utc_offset_minutes=60,
+    waiting_days=3,
+    waiting_members_share=True,
+    entry_age_min_months=0,
+    entry_age_max_years=100,
+    report_window_days=10,
+    exit_after_payout=False,
+    fee_bps=300,
+    calendar=Calendar(cycle_days=2, settlement_after_days=1),
+    deadlines=StepDeadlines(investigation_hours=4, review_hours=3, disclosure_hours=2, payment_hours=1),
+    age_bands=(AgeBand(from_age_years=0, to_age_years=99, standard_minor_units=500),),
+    clauses=(Clause(number="1.1", title="Rule"),),
+    ailments=(
+        Ailment(
+            code="H01",
+            icd10="C00-C97",
+            name="Stay",
+            tier=Tier.STANDARD,
+            trigger=AilmentTrigger.PROCEDURE,
+            observation_days=0,
+        ),
+    ),
+)
+
+KEYS: dict[str, bytes] = {
+    "organisation 3": keys.organisation(3),
+    "tally 3": keys.tally(3),
+    "sender": keys.sender(person(8)),
+    "evidence": keys.evidence(person(9)),
+    "deadline": keys.deadline(1_777_305_600_000, DeadlineKind.CLAIM_SETTLEMENT, 45),
+    "counters": keys.counters,
+    "plan terms 0 version 1": keys.plan_terms(0, 1),
+    "plan state 0": keys.plan_state(0),
+    "plan tally 0": keys.plan_tally(0),
+    "cycle 0 8": keys.cycle(0, 8),
+    "day change 0 20544 1": keys.day_change(0, 20_544, 1),
+    "member 1000": keys.member(1_000),
+    "person 0": keys.person(0, person(1)),
+    "claim 45": keys.claim(45),
+}
+
+
+def lines() -> list[str]:
+    written = ["# Bytes of the claims application's wire format, in hex. docs/protocol.md says what they mean."]
+    for action in ACTIONS:
+        made = build_transaction(person(0), key_of("x"), 7, 1_775_865_600_000, [action], lambda message: bytes(64))
+        written += ["", f"action {type(action).__name__}", encode(action).hex()]
+        written += [f"transaction id {made.id.hex()}", encode_transaction(made).hex()]
+    for record in RECORDS:
+        written += ["", f"record {type(record).__name__}", encode(record).hex()]
+    for name, key in KEYS.items():
+        written += ["", f"key {name}", key.hex()]
+    genesis = make_genesis(plans=(PLAN,))
+    written += ["", "genesis", encode(genesis).hex(), f"genesis digest {genesis.digest.hex()}"]
+    written += [f"person commitment {person_commitment(bytes(range(32)), 'Somebody 1990-06-01').hex()}"]
+    written += [f"commitment {commitment(bytes(range(32)), b'report').hex()}"]
+    return written
+
+
+def test_the_bytes_are_those_of_the_golden_file() -> None:
+    if os.environ.get("WRITE_GOLDEN"):
+        GOLDEN.write_text("\n".join(lines()) + "\n", encoding="utf-8")
+    assert lines() == GOLDEN.read_text(encoding="utf-8").splitlines()
+
+
+def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
+    """A new wire type joins this list, or its format could change unseen."""
+    kinds = {kind for kind in _subclasses(Wire) if kind.__module__.startswith("node.claims.")}
+    shown = {type(item) for item in (*ACTIONS, *RECORDS)}
+    # Inside others, or part of the genesis, whose digest is in the file.
+    inside = {"NewMember", "Transaction", "BlockContext", "Genesis", "Organisation", "PlanTerms", "Ailment", "AgeBand"}
+    inside |= {"Calendar", "StepDeadlines", "Clause"}
+    assert {kind.__name__ for kind in kinds - shown} == inside
+
+
+def _subclasses(kind: type[Wire]) -> set[type[Wire]]:
+    found = set(kind.__subclasses__())
+    return found.union(*(_subclasses(one) for one in found))
