@@ -58,6 +58,7 @@ from node.localnet import Localnet
 log = logging.getLogger("benchmarks")
 
 PLAN: Final = "hospital-reimbursement"
+NAMES: Final = {"H01": "hospital stays", "H02": "operations"}
 ORGANISATIONS: Final = ("harbour", "meadow", "summit", "valley")
 OFFSET_MINUTES: Final = 60
 """The plan's offset from UTC."""
@@ -281,6 +282,10 @@ async def run(net: Localnet, people: Sequence[Person]) -> dict[str, Any]:
             "transactions": fund.transactions,
             "claims": sum(1 for person in people for cents in person.cents.values() if cents),
             "members": len(people),
+            "services": [
+                (f"paid for {NAMES[code]}", f"{amount_text(cents, 2)} EUR", "as in the file")
+                for code, cents in totals(list(people)).items()
+            ],
             **level,
             **outcome,
         }
@@ -307,6 +312,7 @@ def report_of(found: dict[str, Any], command: str, host: dict[str, str], source:
     figures = [
         ("members enrolled", f"{members:,}", f"{members / steps['enrolment']:,.0f} members/s, 1,000 in a transaction"),
         ("claims filed, settled and paid", f"{found['claims']:,}", f"{found['plan']['paid']} EUR, equal to the cent"),
+        *found["services"],
         ("share per member", ", ".join(cycle["share"] for cycle in cycles), "EUR, 3 % fee included"),
         ("transactions", f"{found['transactions']:,}", f"in {found['height']:,} blocks, view {found['view']}"),
         ("time", f"{found['seconds']:.0f} s", "of which waiting for the plan's calendar "

@@ -3,12 +3,14 @@
     python -m benchmarks.soak                 ten minutes; writes build/soak.md and .json
     python -m benchmarks.soak --minutes 1     a short one
 
-Faults come in turn: kill -9 of the primary, of another node, SIGSTOP for some seconds, a node cut off, two
-against two, a restart in good order, kill -9 of all four. Memory, file descriptors, threads, tasks and disk of every
-node are sampled all along. At the end
+Faults come in turn: kill -9 of the primary, SIGSTOP for some seconds, a node cut off, kill -9 of another node, two
+against two, a restart in good order; and at last kill -9 of all four. One node, the witness, is stopped and cut off
+like the others but never restarted before that: its process lives as long as the run, and shows what grows. Memory,
+file descriptors, threads, tasks and disk of every node are sampled all along. At the end
 
 - everything a client was told is held against all four disks (tests/cluster/promises.py);
-- memory, descriptors and tasks of the processes that lived long must not have grown with time;
+- the witness's memory must not have grown from the middle third of the run to the last, and a while after the load
+  has ended its descriptors and tasks must be as few as before it began;
 - every warning and error line of every log must be one that the faults explain. The list is below, each with
   its reason; a line that is not on it fails the run.
 """
@@ -40,15 +42,18 @@ log = logging.getLogger("benchmarks")
 
 SAMPLE_S: Final = 2.0
 FAULT_S: Final = 20.0
-SETTLE_S: Final = 60.0
-"""A node's memory is compared from this age on: caches and pools fill first."""
+QUIET_S: Final = 25.0
+"""After the load, until clients' connections are closed and what they held is gone."""
 GROWTH_LIMIT: Final = 0.10
-"""Memory of a process may grow by this part of itself between the first and the last third of its life, ..."""
-GROWTH_FLOOR_BYTES: Final = 24 * MIB
+"""The witness's memory may grow by this part of itself from the middle third of the run to the last, ..."""
+GROWTH_FLOOR_BYTES: Final = 8 * MIB
 """... or by this much, whichever is more: allocators keep what they once had."""
+LEFT_OVER: Final = 8
+"""Descriptors or tasks more than before the load: a database's new files, a connection just being made."""
 
 EXPLAINED: Final[dict[str, str]] = {
     r"WRN view change: ": "a primary was killed, stopped or cut off, and the others replace it",
+    r"WRN cannot connect: ": "a peer was killed, stopped or cut off",
     r"WRN (isolated by the operator|isolation ended)": "this program cut the network, and healed it",
     r"WRN block refused: .*behind this clock": "a primary that stood still proposes with the time of before",
 }
@@ -85,13 +90,21 @@ class Faults:
     def __init__(self, net: Localnet, load: Load) -> None:
         self._net, self._load = net, load
         self._turn = itertools.cycle(
-            [self.kill_primary, self.pause, self.cut_off, self.kill_backup, self.halves, self.orderly, self.kill_all]
+            [self.kill_primary, self.pause, self.cut_off, self.kill_backup, self.halves, self.orderly]
         )
-        self._victims = itertools.cycle(net.names)
+        self._witness = net.names[-1]
+        self._victims = itertools.cycle(net.names[:-1])
         self.done: list[tuple[float, str]] = []
 
     def next(self, since_s: float) -> None:
-        what = next(self._turn)()
+        self._note(next(self._turn)(), since_s)
+
+    def final(self, load: Load, since_s: float) -> None:
+        """The last one, under another load: all at once, the witness too."""
+        self._load = load
+        self._note(self.kill_all(), since_s)
+
+    def _note(self, what: str, since_s: float) -> None:
         self.done.append((time.monotonic() - since_s, what))
         log.info("%6.0f s  %-40s %7d final", time.monotonic() - since_s, what, self._load.final)
 
@@ -104,6 +117,8 @@ class Faults:
 
     def kill_primary(self) -> str:
         name = primary_of(self._net)
+        if name == self._witness:
+            return self.pause()
         self._net.kill(name)
         self._goes_on()
         self._net.restart(name)
@@ -180,31 +195,25 @@ def read_logs(net: Localnet) -> tuple[Counter[Line], list[str]]:
     return explained, unexplained
 
 
-def growth(samples: Sequence[Usage]) -> tuple[list[str], list[str]]:
-    """(rows for the report, what grew) of the processes that lived long enough to tell."""
-    rows: list[str] = []
-    problems: list[str] = []
-    lives: dict[int, list[Usage]] = {}
-    for sample in samples:
-        lives.setdefault(sample.pid, []).append(sample)
-    for life in lives.values():
-        old = [sample for sample in life if sample.at_s - life[0].at_s >= SETTLE_S]
-        if len(old) < 9:
-            continue
-        third = len(old) // 3
-        for what, read in _MEASURES.items():
-            first = sorted(map(read, old[:third]))[third // 2]
-            last = sorted(map(read, old[-third:]))[third // 2]
-            limit = first + (max(GROWTH_LIMIT * first, GROWTH_FLOOR_BYTES) if what == "memory" else max(20, first // 2))
-            text = f"{life[0].node} (pid {life[0].pid}, {life[-1].at_s - life[0].at_s:.0f} s): {what} {first} -> {last}"
-            rows.append(text)
-            if last > limit:
-                problems.append(text)
-    return rows, problems
+def growth(samples: Sequence[Usage], before: Usage | None, after: Usage | None) -> list[str]:
+    """What of the witness grew with time, in words. `before` and `after` the load, the cluster idle."""
+    if before is None or after is None or before.pid != after.pid or len(samples) < 9:
+        return ["the witness was not sampled from beginning to end"]
+    third = len(samples) // 3
+    middle, last = (
+        sorted(sample.rss_bytes for sample in part)[third // 2]
+        for part in (samples[third : 2 * third], samples[-third:])
+    )
+    problems = []
+    if last > middle + max(GROWTH_LIMIT * middle, GROWTH_FLOOR_BYTES):
+        problems.append(f"memory from {middle / MIB:.0f} MiB in the middle third to {last / MIB:.0f} MiB in the last")
+    for what, read in _COUNTED.items():
+        if read(after) > read(before) + LEFT_OVER:
+            problems.append(f"{what} from {read(before)} before the load to {read(after)} after it")
+    return problems
 
 
-_MEASURES: Final[dict[str, Callable[[Usage], int]]] = {
-    "memory": lambda sample: sample.rss_bytes,
+_COUNTED: Final[dict[str, Callable[[Usage], int]]] = {
     "descriptors": lambda sample: sample.fds,
     "threads": lambda sample: sample.threads,
     "tasks": lambda sample: sample.tasks,
@@ -213,24 +222,37 @@ _MEASURES: Final[dict[str, Callable[[Usage], int]]] = {
 
 def soak(net: Localnet, minutes: float, rate: float, fault_s: float) -> dict[str, Any]:
     """Load and faults; answers what was seen. The cluster still runs afterwards."""
+    witness = net.names[-1]
     watch = Watch(net)
+    before = usage(net, witness, watch.begin_s)
     watch.start()
     with Load(net, rate=rate, run="soak", timeout_s=120.0) as load:
         faults = Faults(net, load)
         begin = time.monotonic()
-        end = begin + 60 * minutes
-        next_fault = begin + fault_s
-        while time.monotonic() < end:
-            time.sleep(min(0.2, max(0.0, next_fault - time.monotonic())))
-            if time.monotonic() >= next_fault and next_fault + fault_s / 2 < end:
-                faults.next(begin)
-                next_fault = max(next_fault + fault_s, time.monotonic())
-            elif time.monotonic() >= next_fault:
-                next_fault = end + 1
-    report = load.report
+        end, next_fault = begin + 60 * minutes, begin + fault_s
+        while next_fault < end:
+            time.sleep(max(0.0, next_fault - time.monotonic()))
+            faults.next(begin)
+            next_fault = max(next_fault + fault_s, time.monotonic())
+        time.sleep(max(0.0, end - time.monotonic()))
     watch.stop()
-    rows, problems = growth(watch.samples)
-    return {"load": report, "faults": faults.done, "samples": watch.samples, "growth": rows, "grown": problems}
+    time.sleep(QUIET_S)
+    after = usage(net, witness, watch.begin_s)
+    own = [sample for sample in watch.samples if sample.node == witness]
+    grown = growth(own, before, after)
+    with Load(net, rate=rate, run="soak-end", timeout_s=120.0) as last:
+        last.wait_final(100)
+        faults.final(last, begin)
+        last.wait_final(100)
+    return {
+        "load": load.report,
+        "told": {**load.report.told, **last.report.told},
+        "refused": {**load.report.refused, **last.report.refused},
+        "faults": faults.done,
+        "samples": watch.samples,
+        "witness": witness,
+        "grown": grown,
+    }
 
 
 def report_of(found: dict[str, Any], command: str, host: dict[str, str], minutes: float) -> Report:
@@ -239,7 +261,7 @@ def report_of(found: dict[str, Any], command: str, host: dict[str, str], minutes
     figures = [
         ("length", f"{minutes:g} min", f"{len(found['faults'])} faults"),
         ("told final", f"{len(load.told):,}", f"{len(load.told) / load.seconds:,.0f}/s; all on all four disks"),
-        ("not carried out", f"{sum(load.refused.values())}", "; ".join(load.refused) or "none"),
+        ("not carried out", f"{sum(found['refused'].values())}", "; ".join(found["refused"]) or "none"),
         ("due and not sent in time", f"{load.late}", "the key's replay window was full while the cluster stood still"),
         ("latency from due to final", f"{load.latency_ms(50):.0f} ms p50", f"p99 {load.latency_ms(99):.0f} ms, "
          f"highest {load.latency_ms(100):.0f} ms: the time that a fault stops the cluster"),
@@ -253,12 +275,12 @@ def report_of(found: dict[str, Any], command: str, host: dict[str, str], minutes
         remark = f"descriptors at most {max(s.fds for s in own)}, tasks at most {max(s.tasks for s in own)}, "
         remark += f"disk {own[-1].disk_bytes / MIB:.1f} MiB"
         figures.append((f"node {name}: memory", f"{min(rss):.0f} - {max(rss):.0f} MiB", remark))
-    notes = [f"Grew with time: {text}" for text in found["grown"]] or ["Nothing grew with time."]
+    notes = [f"GREW: {found['witness']}: {text}" for text in found["grown"]]
+    notes = notes or [f"Nothing of the witness, {found['witness']}, grew with time."]
     notes += [f"{count} x `{line.text}`: {line.why}" for line, count in found["explained"].most_common(20)]
     notes += [f"UNEXPLAINED `{text}`" for text in found["unexplained"][:20]]
     data = {
         "faults": found["faults"],
-        "growth": found["growth"],
         "samples": [msgspec.to_builtins(sample) for sample in samples],
         "unexplained": found["unexplained"],
     }
@@ -282,7 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="weal-soak-"))
     with Localnet(n=4, directory=folder / "net") as net:
         found = soak(net, options.minutes, options.rate, options.fault_every)
-        ledger = check_promises(net, found["load"].told)
+        ledger = check_promises(net, found["told"])
         found["height"], found["state_root"] = ledger.height, ledger.state_root.hex()
         found["explained"], found["unexplained"] = read_logs(net)
     command = " ".join(["python -m benchmarks.soak", *(sys.argv[1:] if arguments is None else arguments)])
@@ -290,7 +312,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = report.write("soak", *([options.output] if options.output else []))
     print(report.markdown())
     print(f"written to {path} and {path.with_suffix('.json').name}", file=sys.stderr)
-    problems = [*found["grown"], *found["unexplained"], *found["load"].refused]
+    problems = [*found["grown"], *found["unexplained"], *found["refused"]]
     if problems:
         print(f"error: {len(problems)} findings; the cluster's folder is kept: {folder}", file=sys.stderr)
         return 1

@@ -68,7 +68,9 @@ log = logging.getLogger("weal.driver")
 _EVENTS_PER_STEP: Final = 512
 _STEP_MS: Final = 20
 """A step ends after this long even if there is more, so that the event loop gets its turn."""
-_SYNCED_PER_STEP: Final = 32
+_SYNCED_PER_STEP: Final = 16
+_SYNCED_TRANSACTIONS_PER_STEP: Final = 200
+"""Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
 _PEER_BACKLOG: Final = 2_048
 """Messages of one peer that may wait; the connection is not read while there are more."""
 _PEER_BACKLOG_BYTES: Final = 48 * 1024 * 1024
@@ -146,7 +148,8 @@ class Driver:
         self._outgoing = outgoing
         self._observer = observer
         self._settings = settings
-        self._inbox: deque[tuple[Event, int]] = deque()  # (event, its size in bytes if a peer sent it)
+        # (event, its size in bytes if a peer sent it); peers may connect before `run`, but Started comes first.
+        self._inbox: deque[tuple[Event, int]] = deque([(Started(), 0)])
         self._synced: deque[BlockSynced] = deque()
         self._backlog: dict[ReplicaId, list[int]] = {}  # messages and bytes waiting, by peer
         self._wake = asyncio.Event()
@@ -160,6 +163,8 @@ class Driver:
         self._commits: list[Commit] = []
         self._forgets: list[Forget] = []
         self._sends: list[tuple[ReplicaId | None, bytes]] = []
+        self._is_state_behind = False
+        """Among the commits is a block that was not executed before it was final."""
         self._is_work_new = True
         """Something has changed that may be work; the core is told at the end of the step."""
         self._told_pending = False
@@ -211,8 +216,8 @@ class Driver:
 
     async def run(self) -> None:
         """Drive the replica for ever. Raises StoreError and InvariantBroken, after which it must not go on."""
-        self.post(Started())
         self._watch_deadline()
+        self._wake.set()
         try:
             while True:
                 await self._wake.wait()
@@ -230,7 +235,7 @@ class Driver:
         """Take in what there is, up to a bound, and carry out what follows."""
         self.counters["steps"] += 1
         started = steady_ms()
-        taken = synced = 0
+        taken = synced = transactions = 0
         while taken < _EVENTS_PER_STEP and steady_ms() - started < _STEP_MS:
             if self._inbox:
                 event, size = self._inbox.popleft()
@@ -241,9 +246,11 @@ class Driver:
                     self._note_seen(event.message)
                 if not isinstance(event, TimerFired) or event.timer in self._fired:
                     self._handle(event)
-            elif self._synced and synced < _SYNCED_PER_STEP:
+            elif self._synced and synced < _SYNCED_PER_STEP and transactions < _SYNCED_TRANSACTIONS_PER_STEP:
+                item = self._synced.popleft()
                 synced += 1
-                self._handle(self._synced.popleft())
+                transactions += len(item.block.transactions)
+                self._handle(item)
             else:
                 break
             taken += 1
@@ -286,15 +293,15 @@ class Driver:
                 self._set_timer(timer, delay_ms)
             case CancelTimer(timer=timer):
                 self._cancel_timer(timer)
-            case Build():
-                return self._build(effect)
-            case Execute(block=block):
-                return self._execute(block)
+            case Build() | Execute():
+                if self._is_state_behind:
+                    # Synced blocks wait to be executed, and this one may stand on their state.
+                    self._finish()
+                return self._build(effect) if isinstance(effect, Build) else self._execute(effect.block)
             case Commit():
                 self._commits.append(effect)
                 if effect.block.digest not in self._flying:
-                    # Synced: what comes next may build on its state, so the state must be there.
-                    self._finish()
+                    self._is_state_behind = True
             case Forget():
                 self._forgets.append(effect)
             case Misbehaviour(sender=sender, reason=reason):
@@ -378,6 +385,7 @@ class Driver:
         persists, self._persists = self._persists, []
         sends, self._sends = self._sends, []
         forgets, self._forgets = self._forgets, []
+        self._is_state_behind = False
         if persists or commits:
             began_ns = perf_counter_ns()
             self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits])

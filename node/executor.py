@@ -37,8 +37,9 @@ from node.rows import receipts_key, transaction_key
 from node.state import Overlay, StateDatabase
 from node.store import BlockStore
 
-MAX_EXECUTED: Final = 64
-"""Blocks kept executed and undecided: eight windows, so that re-proposals in later views are found."""
+MAX_EXECUTED: Final = 24
+"""Blocks kept executed and undecided: three windows, so that most re-proposals in later views are found. A
+full block's overlay holds some 8 MB; what had to make room is executed again if it comes back."""
 _RECENT_RECEIPTS: Final = 32
 """Blocks whose receipts stay decoded after commit, for event stream and waiting clients."""
 

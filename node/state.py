@@ -76,6 +76,7 @@ class Overlay:
         return self._database.record(key)
 
     def put(self, key: bytes, value: bytes | None) -> None:
+        """Set a record; None removes it, as `delete` does."""
         if self._children or self._state != "open":
             self._refuse()
         if key not in self._writes:

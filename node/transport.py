@@ -77,6 +77,10 @@ class Peer:
         self.bytes_in = self.bytes_out = 0  # of connections that have ended
 
     @property
+    def is_connected(self) -> bool:
+        return self.link is not None and not self.link.is_closing
+
+    @property
     def url(self) -> str:
         address = self.address or ""
         return (address if "://" in address else f"http://{address}").rstrip("/") + PEER_PATH
@@ -136,12 +140,12 @@ class Transport:
     # Sending
 
     def connected(self) -> list[ReplicaId]:
-        return [replica for replica, peer in self.peers.items() if peer.link is not None]
+        return [replica for replica, peer in self.peers.items() if peer.is_connected]
 
     def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
         """Queue a message for a peer; False if it is not connected or has no room."""
         peer = self.peers.get(replica)
-        if peer is None or peer.link is None:
+        if peer is None or peer.link is None or not peer.is_connected:
             return False
         if peer.link.send(channel, payload):
             return True

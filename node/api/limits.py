@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Connections above this are answered 503 and closed at once."""
     max_requests: int = 256
     """Requests in work at the same time, waiting ones and streams not counted."""
-    max_waiting: int = 512
+    max_waiting: int = 1_000
     """Requests that wait for finality or for a transaction's fate at the same time."""
     max_streams: int = 64
     """Event streams at the same time."""

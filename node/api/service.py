@@ -21,7 +21,7 @@ from node.api.limits import Gate, Limits, Slots
 from node.api.listener import Connection, ends_with_connection
 from node.api.metrics import ApiMetrics
 from node.api.problems import FORBIDDEN, INTERNAL, OVERLOADED, PROBLEM_MEDIA, UNAVAILABLE, ApiError, of_status
-from node.api.routes import Listener, Route, endpoint
+from node.api.routes import EVENT_STREAM, Listener, Route, endpoint
 from node.api.table import ROUTES
 
 log = logging.getLogger("weal.api")
@@ -63,7 +63,10 @@ class Api:
         names: dict[tuple[str, str], str] = {}
         for route in self.routes:
             if route.listener == listener:
-                app.router.add_route(route.method, route.path, endpoint(route, self))
+                serve = endpoint(route, self)
+                app.router.add_route(route.method, route.path, serve)
+                if route.method == hdrs.METH_GET and route.media != EVENT_STREAM:
+                    app.router.add_route(hdrs.METH_HEAD, route.path, serve)
                 names[route.method, route.path] = route.name
         app[_NAMES] = names
         app.on_response_prepare.append(_say_little)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import rich_click as click
+from click.exceptions import Exit
 
 from consensus.errors import ChainError
 
@@ -40,6 +41,7 @@ click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.MAX_WIDTH = 110
 click.rich_click.ERRORS_EPILOGUE = ""
+click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
 
 
 class CommandError(ChainError):
@@ -117,7 +119,7 @@ class LazyGroup(click.RichGroup):
             return super().get_command(ctx, cmd_name)
         target, help_line = self._lazy[cmd_name]
         if _shows_only_a_list(ctx):
-            return click.RichCommand(cmd_name, help=help_line, short_help=help_line)
+            return click.RichCommand(name=cmd_name, help=help_line, short_help=help_line)
         module, attribute = target.split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         self.add_command(command, cmd_name)
@@ -132,11 +134,11 @@ def _shows_only_a_list(ctx: click.Context) -> bool:
 class Root(LazyGroup):
     """The root group: runs the command, shows errors, and ends the process with the documented exit code."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         ctx.meta["weal.listing"] = True
         super().format_help(ctx, formatter)
 
-    def main(  # type: ignore[override]
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
@@ -162,7 +164,7 @@ def _end(settings: Settings, error: BaseException) -> NoReturn:
         # Whoever read our output has seen enough. Nothing more may be written, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(OK)
-    if isinstance(error, click.exceptions.Exit):
+    if isinstance(error, Exit):
         sys.exit(error.exit_code)
     if isinstance(error, (click.Abort, EOFError)):
         settings.note("\ninterrupted")

@@ -8,34 +8,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from node.cli.base import NOT_FINAL, USAGE, CommandError, output_options
+from node.cli.base import LazyGroup, NOT_FINAL, USAGE, CommandError, output_options
 from node.cli.connect import Connection, make_client, node_options, send, signing_options
 from node.cli.member_commands import DEFAULT_PLAN, member_name
 
 if TYPE_CHECKING:
     from node.client import Client, Outcome
 
-FINAL: Final = frozenset({"paid", "denied"})
-REASONS: Final = (
-    "definition-not-met",
-    "condition-before-cover",
-    "declaration-untrue",
-    "excluded-cause",
-    "evidence-insufficient",
-    "evidence-false",
-    "identity-not-proven",
-    "already-reimbursed",
-    "not-medically-necessary",
-)
-"""In the order of their numbers, from 1; a test compares them with the ledger's."""
-_OPENING = click.option(
+ENDINGS: Final = {"claim-paid": "paid", "claim-denied": "denied"}
+"""Events after which nothing happens to a claim any more, and the status it then has."""
+OPENING_OPTION = click.option(
     "--opening", type=click.Path(path_type=Path), metavar="OUT", help="Where to keep what the commitment hides."
 )
-_CLAUSE = click.option("--clause", default="", help="Clause of the plan, such as 4.1; against the claim it is needed.")
-_REASON = click.option("--reason", type=click.Choice(REASONS), help="Against the claim it is needed.")
 
 
-@click.group()
+_DESK: Final = {
+    "investigate": ("node.cli.desk_commands:investigate", "Report an investigation that is assigned to you."),
+    "review": ("node.cli.desk_commands:review", "Decide a claim whose review is assigned to you."),
+    "pay": ("node.cli.desk_commands:pay", "Confirm that your organisation has paid a claim."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_DESK)
 def claim() -> None:
     """File, follow, investigate, review and pay claims.
 
@@ -90,10 +84,13 @@ async def plan_digits(client: Client, plan: str) -> int:
 @click.option("--accident", is_flag=True, help="An accident: covered during the waiting period too.")
 @click.option("--amount", help="What the receipts add up to; in reimbursement plans only.")
 @click.option(
-    "--evidence", multiple=True, required=True, metavar="FILE|HEX",
+    "--evidence",
+    multiple=True,
+    required=True,
+    metavar="FILE|HEX",
     help="Papers to commit to; several. Only the commitment goes to the ledger.",
 )
-@_OPENING
+@OPENING_OPTION
 @output_options
 @signing_options
 def file(
@@ -143,10 +140,10 @@ def file(
             )
             return (await send(connection, client, [[action]], wait=wait))[0]
 
-    _show(connection, asyncio.run(run()), "filed", "weal claim watch {claim}")
+    show_step(connection, asyncio.run(run()), "filed", "weal claim watch {claim}")
 
 
-def _show(connection: Connection, outcome: Outcome, done: str, next_command: str) -> None:
+def show_step(connection: Connection, outcome: Outcome, done: str, next_command: str) -> None:
     events = (outcome.receipt or {}).get("events", ())
     name = next((event["claim"] for event in events if "claim" in event), "")
     document = {"claim": name, "transaction": outcome.id, "status": outcome.status, "block": outcome.height}
@@ -280,9 +277,8 @@ def watch(connection: Connection, id: str) -> None:
             async with asyncio.timeout(connection.timeout_s):
                 async for event in client.events(after="0.0", claim=name):
                     _print_event(connection, event)
-                    record = await client.claim(name) if event.data.get("what") in _ENDINGS else None
-                    if record is not None and record["status"] in FINAL:
-                        return str(record["status"])
+                    if event.type in ENDINGS:
+                        return ENDINGS[event.type]
         raise CommandError("the stream of events ended", code=NOT_FINAL)
 
     try:
@@ -294,9 +290,6 @@ def watch(connection: Connection, id: str) -> None:
     connection.settings.note(f"{name} is {status}")
 
 
-_ENDINGS: Final = frozenset({"claim-paid", "claim-denied"})
-
-
 def _print_event(connection: Connection, event: Any) -> None:
     from node.cli.base import to_json
     from node.cli.show import event_text, when
@@ -304,157 +297,4 @@ def _print_event(connection: Connection, event: Any) -> None:
     if connection.settings.json:
         click.echo(to_json(event))
     else:
-        click.echo(f"{when(event.time_ms)}  block {event.height}  {event_text(event.data)}")
-
-
-@claim.command()
-@click.argument("id")
-@click.option("--pass", "passed", flag_value=True, type=bool, help="The facts support the claim.")
-@click.option("--fail", "passed", flag_value=False, type=bool, help="They do not: name a clause and a reason.")
-@click.option("--report", multiple=True, required=True, metavar="FILE|HEX", help="The report to commit to.")
-@_CLAUSE
-@_REASON
-@_OPENING
-@output_options
-@signing_options
-def investigate(
-    connection: Connection,
-    id: str,
-    passed: bool | None,
-    report: tuple[str, ...],
-    clause: str,
-    reason: str | None,
-    opening: Path | None,
-    wait: bool,
-) -> None:
-    """Report an investigation that is assigned to your organisation.
-
-    \b
-    Examples:
-      weal claim investigate C-000001 --pass --report findings.pdf --as b
-      weal claim investigate C-000002 --fail --clause 4.1 --reason excluded-cause --report findings.pdf --as b
-    """
-    from node.claims.mutual_aid.actions import Finding, Investigate
-    from node.cli.evidence import commit_to
-
-    if passed is None:
-        raise CommandError("give --pass or --fail", code=USAGE)
-    number = claim_number(id)
-    value, kept = commit_to(report, "report", opening)
-    if kept is not None:
-        connection.settings.note(f"what the commitment hides is in {kept}")
-    action = Investigate(
-        claim=number,
-        finding=Finding.PASS if passed else Finding.FAIL,
-        report=value,
-        clause=clause,
-        reason=_reason(reason),
-    )
-    _show(connection, _send(connection, action, wait), "investigated", "weal claim watch {claim}")
-
-
-@claim.command()
-@click.argument("id")
-@click.option("--accept", "accepted", flag_value=True, type=bool, help="Grant the claim.")
-@click.option("--deny", "accepted", flag_value=False, type=bool, help="Deny it: name clause, evidence and reason.")
-@click.option("--amount", help="What is granted, in reimbursement plans; all that was asked for unless given.")
-@click.option("--evidence", metavar="FILE|HEX", help="The evidence item that a denial cites; the claim's unless given.")
-@_CLAUSE
-@_REASON
-@_OPENING
-@output_options
-@signing_options
-def review(
-    connection: Connection,
-    id: str,
-    accepted: bool | None,
-    amount: str | None,
-    evidence: str | None,
-    clause: str,
-    reason: str | None,
-    opening: Path | None,
-    wait: bool,
-) -> None:
-    """Decide a claim whose review is assigned to your organisation.
-
-    \b
-    Examples:
-      weal claim review C-000001 --accept --as c
-      weal claim review C-000002 --deny --clause 3.1 --reason definition-not-met --as c
-    """
-    from node.claims.mutual_aid.actions import Decision, Review
-    from node.cli.evidence import commit_to
-
-    if accepted is None:
-        raise CommandError("give --accept or --deny", code=USAGE)
-    number = claim_number(id)
-
-    async def run() -> Outcome:
-        async with make_client(connection) as client:
-            record = await client.claim(claim_name(id))
-            plan = await client.plan(record["plan"])
-            granted, cited = 0, b""
-            if accepted and plan["benefit"] == "reimbursement":
-                granted = minor_units(amount or record["claimed"], int(plan["minor_digits"]))
-            if not accepted:
-                cited = commit_to([evidence], "evidence", opening)[0] if evidence else bytes.fromhex(record["evidence"])
-            action = Review(
-                claim=number,
-                decision=Decision.ACCEPT if accepted else Decision.DENY,
-                amount=granted,
-                clause=clause,
-                evidence=cited,
-                reason=_reason(reason),
-            )
-            return (await send(connection, client, [[action]], wait=wait))[0]
-
-    _show(connection, asyncio.run(run()), "accepted" if accepted else "denied", "weal claim show {claim}")
-
-
-@claim.command()
-@click.argument("id")
-@click.option("--receipt", multiple=True, required=True, metavar="FILE|HEX", help="The bank's receipt to commit to.")
-@click.option("--amount", help="What was paid; the claim's amount unless given.")
-@_OPENING
-@output_options
-@signing_options
-def pay(
-    connection: Connection, id: str, receipt: tuple[str, ...], amount: str | None, opening: Path | None, wait: bool
-) -> None:
-    """Confirm that your organisation has paid a claim.
-
-    \b
-    Examples:
-      weal claim pay C-000001 --receipt transfer.pdf --as d
-    """
-    from node.claims.mutual_aid.actions import ConfirmPayment
-    from node.cli.evidence import commit_to
-
-    number = claim_number(id)
-
-    async def run() -> Outcome:
-        async with make_client(connection) as client:
-            record = await client.claim(claim_name(id))
-            text = amount or record["amount"]
-            if text is None:
-                raise CommandError(f"{claim_name(id)} is {record['status']}: nothing is granted yet", code=4)
-            paid = minor_units(text, await plan_digits(client, record["plan"]))
-            value, kept = commit_to(receipt, "receipt", opening)
-            if kept is not None:
-                connection.settings.note(f"what the commitment hides is in {kept}")
-            action = ConfirmPayment(claim=number, amount=paid, receipt=value)
-            return (await send(connection, client, [[action]], wait=wait))[0]
-
-    _show(connection, asyncio.run(run()), "paid", "weal claim show {claim}")
-
-
-def _reason(word: str | None) -> int:
-    return 0 if word is None else REASONS.index(word) + 1
-
-
-def _send(connection: Connection, action: Any, wait: bool) -> Outcome:
-    async def run() -> Outcome:
-        async with make_client(connection) as client:
-            return (await send(connection, client, [[action]], wait=wait))[0]
-
-    return asyncio.run(run())
+        click.echo(f"{when(event.time_ms)}  block {event.height}  {event_text({'what': event.type, **event.data})}")

@@ -18,8 +18,8 @@ from node.cli.base import BAD_CONFIG, USAGE, CommandError, Settings
 from node.errors import ConfigError, KeyFileError
 
 if TYPE_CHECKING:
-    from node.client import Account, Client, Outcome
     from node.claims.transaction import Action
+    from node.client import Account, Client, Outcome
     from node.crypto import SigningKey
     from node.keyfile import PassphraseSource
     from node.localnet.state import State
@@ -115,12 +115,13 @@ def _profile(connection: Connection) -> dict[str, str]:
     found = document.get(name)
     if found is None:
         if connection.profile:
-            raise CommandError(f"there is no profile {name!r} in {path}", hint=f"Add a table [{name}].", code=BAD_CONFIG)
+            raise CommandError(
+                f"there is no profile {name!r} in {path}", hint=f"Add a table [{name}].", code=BAD_CONFIG
+            )
         return {}
-    unknown = set(found) - _PROFILE_KEYS if isinstance(found, dict) else {name}
-    if unknown or not all(isinstance(value, str) for value in found.values()):
+    if not isinstance(found, dict) or set(found) - _PROFILE_KEYS or not all(isinstance(v, str) for v in found.values()):
         raise ConfigError(f"known keys are {', '.join(sorted(_PROFILE_KEYS))}, all text", file=str(path), key=name)
-    return found
+    return {key: str(value) for key, value in found.items()}
 
 
 def local_cluster() -> tuple[Path, State] | None:

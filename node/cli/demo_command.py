@@ -13,13 +13,17 @@ from node.cli.base import BUG, OK, Settings, output_options, pass_settings
 
 @click.command()
 @click.option(
-    "--fhir", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    "--fhir",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
     help="Your own HL7 FHIR R4 patients instead of the sample: Bundles or NDJSON, plain or gzip.",
 )
 @click.option("--nodes", "-n", type=click.IntRange(4, 10), default=4, show_default=True, help="How many organisations.")
 @click.option("--keep", is_flag=True, help="Leave the cluster running and say where its API is.")
 @click.option(
-    "--directory", "-d", type=click.Path(path_type=Path, file_okay=False),
+    "--directory",
+    "-d",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Where the cluster lives; a temporary folder unless given, ./localnet with --keep.",
 )
 @output_options

@@ -36,11 +36,16 @@ def import_group() -> None:
 @click.option("--plan", default=DEFAULT_PLAN, show_default=True, help="Code of the plan.")
 @click.option("--dry-run", is_flag=True, help="Decide about everything, submit nothing, sign nothing.")
 @click.option(
-    "--report", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT",
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT",
     help="Write what became of each resource, one JSON object a line; the totals are the last line.",
 )
 @click.option(
-    "--secret", type=click.Path(path_type=Path, dir_okay=False), default=Path(SECRET_FILE), show_default=True,
+    "--secret",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(SECRET_FILE),
+    show_default=True,
     help="Key of the person values, made if it is missing. Everybody who enrols for a plan must use the same one.",
 )
 @click.option("--allow-damaged", is_flag=True, help="Import what can be read of a file that is cut short.")
@@ -67,8 +72,8 @@ def fhir(
     Patients join today; conditions that began while they were members, and that the plan covers, become claims.
     Importing again later adds what is new. No name and no number of a person leaves this machine.
     """  # fmt: skip
-    from node.fhir.mapping import shipped
     from node.fhir.identity import load_secret
+    from node.fhir.mapping import shipped
     from node.fhir.spool import Spool
 
     settings = connection.settings
@@ -98,7 +103,9 @@ def read_into(settings: Settings, spool: Spool, file: Path) -> None:
     columns = (SpinnerColumn(), TextColumn("reading"), TextColumn("{task.completed} resources"), TimeElapsedColumn())
     console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, transient=True, disable=settings.quiet or not console.is_terminal) as bar:
+        with Progress(
+            *columns, console=console, transient=True, disable=settings.quiet or not console.is_terminal
+        ) as bar:
             task = bar.add_task("", total=None)
             for count in spool.fill(pieces(file)):
                 bar.update(task, completed=count)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _REFRESH_S: Final = 0.5
 _DIRECTORY = click.option(
-    "--directory", "-d", type=click.Path(path_type=Path, file_okay=False), help="The cluster's folder, ./localnet/ here "
-    "or in a folder above unless given.",
+    "--directory", "-d", type=click.Path(path_type=Path, file_okay=False),
+    help="The cluster's folder; ./localnet/ here or in a folder above unless given.",
 )  # fmt: skip
 
 
@@ -206,7 +206,9 @@ def status(settings: Settings, directory: Path | None) -> None:
     bad = [record["name"] for record in net.statuses() if not record["ready"]]
     if bad:
         raise CommandError(
-            f"not ready: {', '.join(bad)}", hint=f"weal localnet restart {bad[0]}, or weal localnet heal", code=UNREACHABLE
+            f"not ready: {', '.join(bad)}",
+            hint=f"weal localnet restart {bad[0]}, or weal localnet heal",
+            code=UNREACHABLE,
         )
 
 

@@ -41,7 +41,10 @@ def member() -> None:
 @click.option("--plan", default=DEFAULT_PLAN, show_default=True, help="Code of the plan.")
 @click.option("--birth-month", metavar="YYYY-MM", help="For one person, whose identity is then asked for.")
 @click.option(
-    "--secret", type=click.Path(path_type=Path, dir_okay=False), default=Path(SECRET_FILE), show_default=True,
+    "--secret",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(SECRET_FILE),
+    show_default=True,
     help="Key of the person values, made if it is missing. Everybody who enrols for a plan must use the same one.",
 )
 @output_options
@@ -67,7 +70,8 @@ def enrol(
     if not people:
         raise CommandError("nobody to enrol", code=USAGE)
     batches: list[list[Any]] = [
-        [Enrol(plan=plan, members=tuple(people[start : start + MAX_BATCH]))] for start in range(0, len(people), MAX_BATCH)
+        [Enrol(plan=plan, members=tuple(people[start : start + MAX_BATCH]))]
+        for start in range(0, len(people), MAX_BATCH)
     ]
 
     async def run() -> list[Outcome]:
@@ -237,7 +241,9 @@ def _statement(record: dict[str, Any]) -> Any:
     scalars = [(name.replace("_", " "), str(value)) for name, value in record.items() if _is_plain(value)]
     parts: list[Any] = [sheet(scalars)]
     for value in record.values():
-        rows: Sequence[dict[str, Any]] = value if isinstance(value, list) and value and isinstance(value[0], dict) else ()
+        rows: Sequence[dict[str, Any]] = (
+            value if isinstance(value, list) and value and isinstance(value[0], dict) else ()
+        )
         if rows:
             columns = [name for name in rows[0] if all(_is_plain(row.get(name)) for row in rows)]
             cells = [[str(row.get(name, "")) for name in columns] for row in rows]

@@ -166,7 +166,9 @@ def _plain(value: Any) -> str:
 @click.option("--rebuild-state", "way", flag_value="rebuild", help="Compute the state again from the blocks.")
 @click.option("--salvage-state", "way", flag_value="state", help="LevelDB's repair of the state, then a full check.")
 @click.option(
-    "--salvage-blocks", "way", flag_value="blocks",
+    "--salvage-blocks",
+    "way",
+    flag_value="blocks",
     help="LevelDB's repair of the blocks. What this node promised is lost: it listens before it votes again.",
 )
 @output_options
@@ -182,7 +184,12 @@ def repair(settings: Settings, place: Path, way: str | None) -> None:
     """  # fmt: skip
     config = read_config(place)
     work = _Repair(config, settings)
-    document = {"check": work.check, "rebuild": work.rebuild, "state": work.salvage_state, "blocks": work.salvage_blocks}
+    document = {
+        "check": work.check,
+        "rebuild": work.rebuild,
+        "state": work.salvage_state,
+        "blocks": work.salvage_blocks,
+    }
     found = document[way or "check"]()
     settings.result(found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
@@ -235,7 +242,12 @@ class _Repair:
         blocks = BlockStore.open(self._folder / "blocks", self._domain.genesis)
         try:
             height = rebuild_state(
-                self._folder / "state", blocks, self._application, self._header, TransactionVerifier(), progress=progress
+                self._folder / "state",
+                blocks,
+                self._application,
+                self._header,
+                TransactionVerifier(),
+                progress=progress,
             )
             return {"state": f"computed again up to block {height}"}
         finally:

@@ -42,7 +42,11 @@ def _new_passphrase(file: Path | None, plain: bool) -> bytes | None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", required=True, metavar="ORG", help="The organisation, such as harbour.")
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(_ROLES), help="What it may do; several. Default: all but auditor."
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(_ROLES),
+    help="What it may do; several. Default: all but auditor.",
 )
 @click.option("--port", type=click.IntRange(1, 65_535), default=8800, show_default=True, help="For peers and clients.")
 @click.option("--operator-port", type=click.IntRange(1, 65_535), default=8810, show_default=True, help="On loopback.")
@@ -136,12 +140,18 @@ def genesis() -> None:
 @click.argument("organisations", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--chain", required=True, help="Name of the chain.")
 @click.option(
-    "--plan", "plans", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
+    "--plan",
+    "plans",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
     help="A plan's TOML file; several. Default: the shipped critical-illness and hospital plans.",
 )
 @click.option("--time", "moment", metavar="TIME", help="Time of genesis in ISO 8601, UTC; default: now.")
 @click.option(
-    "--time-scale", type=click.IntRange(1, 10_000_000), default=1, show_default=True,
+    "--time-scale",
+    type=click.IntRange(1, 10_000_000),
+    default=1,
+    show_default=True,
     help="Chain seconds per real second. Above 1 for demonstrations only.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="File to write.")

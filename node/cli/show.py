@@ -42,7 +42,9 @@ def status_text(status: str) -> Text:
     return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]], *, right: Sequence[int] = ()) -> Table:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]], *, right: Sequence[int] = ()
+) -> Table:
     """A table with plain rules that stays readable when it is piped."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for index, name in enumerate(columns):

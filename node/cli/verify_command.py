@@ -16,7 +16,9 @@ _MAX_FILE: Final = 8 * 1024 * 1024
 @click.command()
 @click.argument("proof", type=click.File("rb"))
 @click.option(
-    "--genesis", type=click.Path(path_type=Path, dir_okay=False), required=False,
+    "--genesis",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=False,
     help="The genesis file you trust; the local cluster's if there is one.",
 )
 @click.option("--claim", metavar="ID", help="Insist that the proof is about this claim.")
@@ -54,7 +56,9 @@ def _local_genesis() -> Path:
     return cluster[0] / GENESIS_FILE
 
 
-def check_proof(data: bytes, genesis: Any, *, claim: str | None = None, transaction: str | None = None) -> dict[str, Any]:
+def check_proof(
+    data: bytes, genesis: Any, *, claim: str | None = None, transaction: str | None = None
+) -> dict[str, Any]:
     """What the proof shows, as a JSON-able object. Raises CommandError with exit code 3 if it does not hold."""
     from node.claims.queries import Queries
     from node.proofs import BadProof, parse_bundle, verify_bundle
@@ -120,8 +124,15 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
     try:
         record = decode(ClaimRecord, value, 65_536)
     except Malformed as error:
-        raise CommandError(f"the proven record is not one that this version reads: {error}", code=NOT_VERIFIED) from None
-    return name, {"claim": name, "exists": True, **views.claim_view(Registry(genesis), keys.number_of(key), record), **plain}
+        raise CommandError(
+            f"the proven record is not one that this version reads: {error}", code=NOT_VERIFIED
+        ) from None
+    return name, {
+        "claim": name,
+        "exists": True,
+        **views.claim_view(Registry(genesis), keys.number_of(key), record),
+        **plain,
+    }
 
 
 def _text(document: dict[str, Any], genesis: Path) -> str:

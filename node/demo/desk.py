@@ -8,6 +8,7 @@ choice that only depends on the claim's number, so that the demonstration shows 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -87,10 +88,8 @@ class Desk:
                 # The node may be the one that was just killed; the client asks the next one.
                 if not error.retryable:
                     self.refused.append(f"{type(error).__name__}: {error}")
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _LOOK_S)
-            except TimeoutError:
-                pass
 
     async def _work_once(self) -> None:
         steps: list[tuple[tuple[str, str, int], Action]] = []

@@ -116,7 +116,11 @@ async def check_proof(net: Localnet, client: Client, claim: str) -> tuple[Check,
         codes.append(await asyncio.to_thread(_verify, path, net.genesis_path, claim))
     good, bad = codes
     return (
-        Check(what=f"the proof of {claim} holds offline, with only the genesis file", held=good == 0, detail=f"exit {good}"),
+        Check(
+            what=f"the proof of {claim} holds offline, with only the genesis file",
+            held=good == 0,
+            detail=f"exit {good}",
+        ),
         Check(what="the same proof with one digit changed is refused", held=bad == 3, detail=f"exit {bad}"),
     )
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from consensus.errors import ChainError
 from node.claims.calendar import date_text, start_of
 from node.claims.registry import Plan, Registry
 from node.client import Client, ClientError
 from node.config import Config
+from node.demo.clockwork import TIME_SCALE, Clock, DemoFailed, background, until
 from node.demo.desk import Desk
 from node.demo.outcome import Check, Figures, Report, chain_totals, check_proof, percentile, state_roots
 from node.demo.screen import CLAIM_ORDER, Screen
@@ -31,12 +31,10 @@ from node.fhir.mapping import shipped
 from node.fhir.reading import pieces
 from node.fhir.report import Totals, totals
 from node.fhir.spool import Spool
-from node.localnet import Localnet, LocalnetError
+from node.localnet import Localnet
 from node.resources import config_file
 
 NAMES: Final = ("harbour", "juniper", "lantern", "meadow", "orchard", "quarry", "ridge", "spruce", "thicket", "valley")
-TIME_SCALE: Final = 9 * 86_400
-"""Chain seconds per real second."""
 JOINING_DAYS: Final = 30
 """Enrolling takes a moment, and on a busy machine a moment is a month of this clock."""
 DAYS: Final = 310
@@ -52,10 +50,6 @@ SAMPLE_SECRET: Final = sha256(b"weal demo: the people of the sample are invented
 """A public secret, for invented people only: so the demonstration runs the same way each time."""
 _STARTUP_MS: Final = 1_500
 """Genesis lies a little in the future, so that the days before anybody can join do not go by unused."""
-
-
-class DemoFailed(ChainError):
-    """The demonstration could not be carried through. The message says where."""
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -139,10 +133,11 @@ class Demo:
         genesis = net.genesis()
         plan = Registry(genesis).plan_by_code[PLAN]
         terms = plan.versions[-1].plan
-        clock = _Clock(genesis.time_ms)
+        clock = Clock(genesis.time_ms)
         async with contextlib.AsyncExitStack() as stack:
             for name in self.names:
-                urls = sorted(net.urls(), key=lambda url, own=net.node(name).url: url != own)  # type: ignore[misc]
+                own = net.node(name).url
+                urls = [own, *(url for url in net.urls() if url != own)]
                 desk = Desk(name, urls, net.key(name), genesis.digest, terms.minor_digits)
                 stack.push_async_callback(desk.close)
                 self._desks.append(desk)
@@ -151,7 +146,9 @@ class Demo:
             await clock.wait(genesis.time_ms)
             first_day = plan.day_of(clock.now_ms())
             importer = Importer(spool, plan)
-            judge = Judge(spool, plan, Moved(first_day, first_day + DAYS, joining_takes_days=JOINING_DAYS), secret, importer.known)
+            judge = Judge(
+                spool, plan, Moved(first_day, first_day + DAYS, joining_takes_days=JOINING_DAYS), secret, importer.known
+            )
             judge.run()
             await self._enrol(judge, importer)
             # Enrolling took some days of this fast clock, and cover counts from the day on which each really joined.
@@ -181,17 +178,19 @@ class Demo:
         judge: Judge,
         importer: Importer,
         plan: Plan,
-        clock: _Clock,
+        clock: Clock,
         first_day: int,
     ) -> None:
         claims = sorted(judge.claims(), key=lambda claim: (claim.filing_day, claim.row))
         self.screen.board.step = "months go by: claims are filed, investigated, reviewed, published, settled, paid"
-        self.screen.say(f"{len(claims)} conditions qualify; cover begins after {plan.versions[-1].plan.waiting_days} days")
+        self.screen.say(
+            f"{len(claims)} conditions qualify; cover begins after {plan.versions[-1].plan.waiting_days} days"
+        )
 
         def seconds_until(claim: NewClaim) -> float:
             return clock.seconds_until(start_of(claim.filing_day, plan.utc_offset_minutes))
 
-        async with _tasks() as start:
+        async with background() as start:
             for index, desk in enumerate(self._desks):
                 own = [claim for claim in claims if claim.member_row % len(self._desks) == index]
                 start(desk.work())
@@ -203,7 +202,7 @@ class Demo:
         self.checks.append(self._imported(spool))
 
     async def _until_all_final(
-        self, plan: Plan, clock: _Clock, first_day: int, expected: int, failover: asyncio.Task[Any]
+        self, plan: Plan, clock: Clock, first_day: int, expected: int, failover: asyncio.Task[Any]
     ) -> None:
         """Until every claim is paid or denied and the killed node is back, or the last day has passed."""
         limit_ms = start_of(first_day + GRACE_DAYS, plan.utc_offset_minutes)
@@ -231,9 +230,11 @@ class Demo:
                     f"cycle {data['cycle']} settled: each member shares {data['amount']} {data['currency']}", "cyan"
                 )
             elif event.type.endswith("-missed"):
-                self.screen.say(f"{data['late']} missed a deadline of {data['claim']}: it goes to {data['organisation']}")
+                self.screen.say(
+                    f"{data['late']} missed a deadline of {data['claim']}: it goes to {data['organisation']}"
+                )
 
-    async def _follow_nodes(self, net: Localnet, plan: Plan, clock: _Clock) -> None:
+    async def _follow_nodes(self, net: Localnet, plan: Plan, clock: Clock) -> None:
         board = self.screen.board
         while True:
             for node in board.nodes:
@@ -255,7 +256,7 @@ class Demo:
             self.screen.tick()
             await asyncio.sleep(0.25)
 
-    async def _fail_over(self, net: Localnet, plan: Plan, clock: _Clock, first_day: int) -> None:
+    async def _fail_over(self, net: Localnet, plan: Plan, clock: Clock, first_day: int) -> None:
         """Kill the primary half way, see that the others go on, bring it back, see that it catches up."""
         await clock.wait(start_of(first_day + KILL_AT_DAY, plan.utc_offset_minutes))
         survivors = [name for name in self.names if name != self.names[0]]
@@ -265,7 +266,7 @@ class Demo:
         await asyncio.to_thread(net.kill, killed)
         self.screen.say(f"{killed}, the primary, is killed (SIGKILL) at block {before}", "bold red")
         began = time.monotonic()
-        status = await _until(watcher, lambda now: now["primary"] != killed and now["height"] > before)
+        status = await until(watcher, lambda now: now["primary"] != killed and now["height"] > before)
         self.figures.failover_s = time.monotonic() - began
         self.screen.say(
             f"{status['primary']} is primary now, view {status['view']}: block {status['height']} "
@@ -276,12 +277,14 @@ class Demo:
         missed = int((await watcher.status())["height"]) - before
         began = time.monotonic()
         await asyncio.to_thread(net.restart, killed)
-        await _until(self._watchers[killed], lambda now: now["ready"] and now["height"] >= before + missed)
+        await until(self._watchers[killed], lambda now: now["ready"] and now["height"] >= before + missed)
         self.figures.catch_up_s, self.figures.caught_up_blocks = time.monotonic() - began, missed
         self.screen.say(f"{killed} is back and has caught up {missed} blocks", "bold green")
         went_on = missed > 0
         self.checks.append(
-            Check(what=f"with its primary {killed} killed, the cluster went on", held=went_on, detail=f"{missed} blocks")
+            Check(
+                what=f"with its primary {killed} killed, the cluster went on", held=went_on, detail=f"{missed} blocks"
+            )
         )
         self.checks.append(Check(what=f"{killed} came back and caught up", held=True))
 
@@ -295,7 +298,7 @@ class Demo:
         return Check(what=f"every resource of the input is accounted for: {kinds}", held=held, detail=detail)
 
     async def _conclude(
-        self, net: Localnet, spool: Spool, imported: Totals, clock: _Clock, genesis_ms: int, began: float
+        self, net: Localnet, spool: Spool, imported: Totals, clock: Clock, genesis_ms: int, began: float
     ) -> Report:
         self.screen.board.step = "checking"
         figures, client = self.figures, self._desks[-1].client
@@ -315,7 +318,9 @@ class Demo:
         self.checks += await check_proof(net, client, await self._a_paid_claim(client))
         figures.seconds = time.monotonic() - began
         document = msgspec.to_builtins(imported) | {"accounted": imported.accounted}
-        return Report(held=all(check.held for check in self.checks), figures=figures, checks=self.checks, imported=document)
+        return Report(
+            held=all(check.held for check in self.checks), figures=figures, checks=self.checks, imported=document
+        )
 
     def _check_ledger(self, imported: Totals, plan: dict[str, Any]) -> None:
         figures = self.figures
@@ -358,23 +363,6 @@ class Demo:
         raise DemoFailed("no claim was paid, so there is nothing to prove; see the nodes' logs with --keep")
 
 
-class _Clock:
-    """Chain time as the nodes have it: they share this machine's clock."""
-
-    def __init__(self, genesis_ms: int) -> None:
-        self._genesis_ms = genesis_ms
-
-    def now_ms(self) -> int:
-        return self._genesis_ms + (time.time_ns() // 1_000_000 - self._genesis_ms) * TIME_SCALE
-
-    def seconds_until(self, chain_ms: int) -> float:
-        return (chain_ms - self.now_ms()) / (1000 * TIME_SCALE)
-
-    async def wait(self, chain_ms: int) -> None:
-        while (left_s := self.seconds_until(chain_ms)) > 0:
-            await asyncio.sleep(left_s)
-
-
 def _adjust(config: Config) -> Config:
     """A shorter view timeout than over a wide-area network: the demonstration has no time to spare."""
     consensus = msgspec.structs.replace(config.consensus, view_timeout_ms=500, view_timeout_max_ms=4_000)
@@ -390,54 +378,6 @@ def _fresh_secret() -> ImportSecret:
 
 def _minor(amount: str) -> int:
     return int(amount.replace(".", ""))
-
-
-async def _until(client: Client, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 30.0) -> dict[str, Any]:
-    """The node's status as soon as `condition` holds. Raises LocalnetError after `timeout_s`."""
-    end = time.monotonic() + timeout_s
-    while True:
-        with contextlib.suppress(ClientError):
-            status = await client.status()
-            if condition(status):
-                return status
-        if time.monotonic() >= end:
-            raise LocalnetError(f"{client.http.url} did not get there within {timeout_s:g} seconds")
-        await asyncio.sleep(0.02)
-
-
-@contextlib.asynccontextmanager
-async def _tasks() -> AsyncIterator[Callable[..., asyncio.Task[Any]]]:
-    """Background tasks for the time of the block. One that fails ends the block with its error."""
-    group: list[asyncio.Task[Any]] = []
-    owner = asyncio.current_task()
-    failed: list[BaseException] = []
-
-    def start(coroutine: Any, *, must_end: bool = False) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.create_task(coroutine)
-
-        def ended(done: asyncio.Task[Any]) -> None:
-            if done.cancelled():
-                return
-            error = done.exception() or (None if must_end else DemoFailed("a part of the demonstration ended early"))
-            if error is not None and not failed:
-                failed.append(error)
-                assert owner is not None
-                owner.cancel()
-
-        task.add_done_callback(ended)
-        group.append(task)
-        return task
-
-    try:
-        yield start
-    except asyncio.CancelledError:
-        if failed:
-            raise failed[0] from None
-        raise
-    finally:
-        for task in group:
-            task.cancel()
-        await asyncio.gather(*group, return_exceptions=True)
 
 
 def tell(options: Options, screen: Screen) -> Report:

@@ -23,7 +23,7 @@ class Board:
     """Everything the screen shows; the story writes it, the screen reads it."""
 
     def __init__(self) -> None:
-        self.title = "Commonweal"
+        self.title = "Commonweal — organisations that need not trust each other agree on real claims"
         self.step = ""
         self.date = ""
         self.nodes: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ class Screen:
             return
         stamp = f"{time.monotonic() - self._began:5.1f} s  "
         if self._live is not None:
-            self._lines.append(Text(stamp, style="dim").append(text, style=style))
+            self._lines.append(Text().append(stamp, style="dim").append(text, style=style))
         else:
             self._console.print(Text(stamp + text), soft_wrap=True)
 

@@ -4,14 +4,14 @@ The rules are those of the plan (`node.claims`), so that the ledger will agree; 
 is what counts and the report says so. A FHIR Claim is a bill for care and not a claim on the plan: it is
 accounted to the condition that it treats, and its amount with it.
 
-Reasons are words of a fixed list, so that totals can be made and compared between imports.
+Outcomes are words of the fixed list in `reasons`, so that totals can be made and compared between imports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from node.claims.builders import commitment
 from node.claims.calendar import birthday, date_of, date_text, month_index, months_old, years_old
@@ -20,53 +20,6 @@ from node.claims.registry import Plan, Terms
 from node.claims.types import MAX_AMOUNT
 from node.fhir.identity import ImportSecret
 from node.fhir.spool import Spool
-
-REASONS: Final[dict[str, str]] = {
-    # patients
-    "member": "became a member",
-    "known-member": "was a member already",
-    "same-person": "the same person as an earlier patient of the input; joined only once",
-    "no-birth-date": "no birth date that is precise to the day",
-    "too-young": "younger than the plan's entry age",
-    "too-old": "older than the plan's entry age",
-    "deceased": "died before joining",
-    # conditions
-    "claim": "became a claim",
-    "not-listed": "not a listed ailment",
-    "too-mild": "a milder or earlier form of a listed ailment",
-    "in-situ": "carcinoma in situ, which the plan excludes",
-    "history": "a past event, not a new one",
-    "suspected": "a suspicion, not a diagnosis",
-    "undetermined": "cannot be decided from the code alone",
-    "codes-disagree": "its codes name different ailments",
-    "no-code": "no SNOMED CT or ICD-10 code",
-    "not-confirmed": "not confirmed, refuted, or entered in error",
-    "not-in-plan": "an ailment that this plan does not list",
-    "no-patient": "its patient is not in the input",
-    "not-a-member": "its patient did not become a member",
-    "no-date": "no date that is precise to the day",
-    "before-joining": "began before the person joined",
-    "waiting-period": "began within the waiting period",
-    "over-age": "the person was too old for cover",
-    "no-benefit": "the plan's table has no benefit for this age and severity",
-    "in-future": "dated later than today",
-    "observation": "its observation days are not over; import again later",
-    "too-late": "the plan's reporting window is over",
-    "claimed-already": "the plan pays once, and an earlier condition of the person is claimed",
-    "refused": "refused by the ledger",
-    "no-bills": "a reimbursement plan pays bills, and none in its currency belongs to the condition",
-    # bills
-    "claimed": "belongs to a condition that became a claim",
-    "not-covered": "belongs to a condition that is not covered",
-    "no-diagnosis": "names no diagnosis, and its visit has none",
-    "unknown-diagnosis": "names a diagnosis that is not in the input",
-    "bill-not-active": "cancelled, a draft, or entered in error",
-    "not-a-bill": "a preauthorisation or an estimate",
-    "no-amount": "no amount in a currency, or a finer one than hundredths",
-    # any
-    "duplicate": "this resource is in the input more than once",
-    "unreadable": "cannot be read",
-}
 
 
 class Known(NamedTuple):
@@ -123,7 +76,9 @@ class Moved:
     the plan can cover falls into the months that the demonstration shows. Ages and distances between dates
     stay as they are. One record in eight is put into the waiting period on purpose."""
 
-    def __init__(self, first_day: int, last_day: int, *, joining_takes_days: int = 0, filing_delay_days: int = 2) -> None:
+    def __init__(
+        self, first_day: int, last_day: int, *, joining_takes_days: int = 0, filing_delay_days: int = 2
+    ) -> None:
         """People join on `first_day` or up to `joining_takes_days` later; nothing is filed after `last_day`."""
         self._first_day, self.last_day = first_day, last_day
         self._joining, self._delay = joining_takes_days, filing_delay_days

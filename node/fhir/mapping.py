@@ -41,7 +41,7 @@ class Row(NamedTuple):
     ailment: str
     """Code in the plan's ailment table, or "-" if the code is known not to be covered."""
     reason: str
-    """Why it is not covered: a reason of `judge.REASONS`; "" for a mapped one."""
+    """Why it is not covered: a reason of `reasons.REASONS`; "" for a mapped one."""
     name: str
     note: str
 

@@ -18,7 +18,9 @@ MAX_INPUT_BYTES: Final = 64 * 1024**3
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
-def pieces(source: Path | BinaryIO | str, limit: int = MAX_RESOURCE_BYTES, most: int = MAX_INPUT_BYTES) -> Iterator[Piece]:
+def pieces(
+    source: Path | BinaryIO | str, limit: int = MAX_RESOURCE_BYTES, most: int = MAX_INPUT_BYTES
+) -> Iterator[Piece]:
     """Every piece of the input; damage to the file itself is a last piece of kind `problem`.
 
     `source` is a path, `-`, or an open binary file. Raises OSError if the file cannot be opened or read.

@@ -15,7 +15,7 @@ import msgspec
 from consensus.errors import InvariantBroken
 from node.claims.calendar import date_text
 from node.claims.ids import claim_text, member_text
-from node.fhir.judge import REASONS
+from node.fhir.reasons import REASONS
 from node.fhir.spool import Spool
 
 _TABLES: Final = (("Patient", "patient"), ("Condition", "condition"), ("Claim", "bill"))
@@ -119,7 +119,13 @@ def lines(spool: Spool) -> Iterator[dict[str, Any]]:
         for line, id, outcome, name, detail, currency, amount, member, claim in spool.rows(
             f"SELECT line, id, {columns} FROM {table} ORDER BY seq"
         ):
-            entry: dict[str, Any] = {"line": line, "kind": kind, "id": id, "outcome": outcome, "reason": REASONS.get(outcome, outcome)}
+            entry: dict[str, Any] = {
+                "line": line,
+                "kind": kind,
+                "id": id,
+                "outcome": outcome,
+                "reason": REASONS.get(outcome, outcome),
+            }
             if name:
                 entry["name"] = name
             if detail:

@@ -135,7 +135,9 @@ class _Entry(msgspec.Struct):
 
 _kind = msgspec.json.Decoder(_Kind)
 _entry = msgspec.json.Decoder(_Entry)
-_DECODERS: Final[dict[str, msgspec.json.Decoder[Patient] | msgspec.json.Decoder[Condition] | msgspec.json.Decoder[Claim]]] = {
+_DECODERS: Final[
+    dict[str, msgspec.json.Decoder[Patient] | msgspec.json.Decoder[Condition] | msgspec.json.Decoder[Claim]]
+] = {
     "Patient": msgspec.json.Decoder(Patient),
     "Condition": msgspec.json.Decoder(Condition),
     "Claim": msgspec.json.Decoder(Claim),

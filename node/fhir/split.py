@@ -49,7 +49,7 @@ class Splitter:
         self._escaped = False
         self._in_entries = False
         self._had_entries = False
-        self._skip_line = False
+        self._skip_line = self._stray = False
         self._begun_line = 1
         self._element_line = 0
         self._shell = _Held(limit)
@@ -61,6 +61,11 @@ class Splitter:
     def line(self) -> int:
         """Line of the input reached so far, from 1."""
         return self._line
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the piece that is being read which are in memory now."""
+        return self._shell.held + self._element.held
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Pieces that end within `chunk`, in order."""
@@ -140,7 +145,7 @@ class Splitter:
                 self._depth += 1
                 if self._in_entries and self._depth == 3 and not self._element_line:
                     stray = self._between(data[kept : at - 1])
-                    self._element_line, held, kept = self._line, self._element, at - 1
+                    self._element_line, held, kept, self._stray = self._line, self._element, at - 1, False
                     if stray:
                         return self._resume(at, kept, held, data), stray
                 elif byte == 0x5B and self._depth == 2 and not self._in_entries:
@@ -155,7 +160,7 @@ class Splitter:
                     return at, [self._finish(held, self._element_line, "entry")]
                 if self._in_entries and self._depth == 1:
                     stray = self._between(data[kept : at - 1])
-                    self._in_entries = False
+                    self._in_entries = self._stray = False
                     self._shell.add(b"]")
                     return at, stray
                 if self._depth == 0:
@@ -193,7 +198,8 @@ class Splitter:
 
     def _between(self, gap: bytes) -> list[Piece]:
         """Between two entries only a comma may stand; anything else is reported, not lost."""
-        if gap.strip(b" \t\r\n,"):
+        if gap.strip(b" \t\r\n,") and not self._stray:
+            self._stray = True  # once, however many chunks it comes in
             return [Piece(self._line, "problem", b"", "a Bundle entry that is not an object")]
         return []
 
@@ -201,7 +207,9 @@ class Splitter:
         text, size = held.take()
         self._element_line = 0
         if text is None:
-            return Piece(line, "problem", b"", f"a resource of {size} bytes; the largest that is read has {self._limit}")
+            return Piece(
+                line, "problem", b"", f"a resource of {size} bytes; the largest that is read has {self._limit}"
+            )
         return Piece(line, kind, text)
 
     def _end_of_object(self) -> list[Piece]:
@@ -221,7 +229,7 @@ class Splitter:
 
     def _reset(self) -> None:
         self._depth = 0
-        self._in_string = self._escaped = self._in_entries = self._had_entries = False
+        self._in_string = self._escaped = self._in_entries = self._had_entries = self._stray = False
         self._element_line = 0
         self._shell.take()
         self._element.take()
@@ -239,6 +247,10 @@ class _Held:
             self._parts.append(data)
         else:
             self._parts.clear()
+
+    @property
+    def held(self) -> int:
+        return sum(map(len, self._parts))
 
     def tail(self) -> bytes:
         """At least the last 140 bytes, if so many are held."""

@@ -173,7 +173,8 @@ class Localnet:
 
     def _choose_ports(self) -> None:
         ports = pairs(free_ports(2 * len(self.state.nodes)))
-        for node, (node.port, node.operator_port) in zip(self.state.nodes, ports, strict=True):
+        for node, pair in zip(self.state.nodes, ports, strict=True):
+            node.port, node.operator_port = pair
             self.log(node.name).unlink(missing_ok=True)
         layout.write_configurations(self.directory, self.state.nodes, self._adjust)
         save_state(self.directory, self.state)

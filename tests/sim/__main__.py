@@ -30,7 +30,7 @@ def run_one(task: tuple[int, str]) -> Outcome | tuple[int, str, str]:
         return Simulation(seed, MIXES[mix]).run()
     except Violation as violation:
         return seed, mix, str(violation)
-    except Exception as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return seed, mix, f"the simulator itself broke: {error!r}"
 
 
@@ -61,14 +61,20 @@ class Table:
             self.failures.append(result)
 
     def lines(self) -> Iterator[str]:
-        yield f"{'mix':18} {'runs':>6} {'failed':>6} {'blocks':>8} {'views':>6} {'crashes':>8} {'events':>10} {'slowest':>9}"
+        titles = ("runs", "failed", "blocks", "views", "crashes", "events", "slowest")
+        yield f"{'mix':18} " + " ".join(f"{title:>9}" for title in titles)
         for mix, rows in self._rows.items():
             failed = sum(1 for _, name, _ in self.failures if name == mix)
-            yield (
-                f"{mix:18} {len(rows) + failed:6} {failed:6} {sum(r.height for r in rows):8} "
-                f"{sum(r.view for r in rows):6} {sum(r.crashes for r in rows):8} {sum(r.events for r in rows):10} "
-                f"{max((r.slowest_ms for r in rows), default=0):6} ms"
+            sums = (
+                len(rows) + failed,
+                failed,
+                sum(r.height for r in rows),
+                sum(r.view for r in rows),
+                sum(r.crashes for r in rows),
+                sum(r.events for r in rows),
+                max((r.slowest_ms for r in rows), default=0),
             )
+            yield f"{mix:18} " + " ".join(f"{figure:9}" for figure in sums) + " ms"
 
 
 def run_many(first: int, end: int, mixes: list[str], jobs: int, fail_fast: int) -> int:

@@ -245,10 +245,10 @@ def lie_in_new_view(node: FaultyNode, to: int, message: Message) -> list[Message
         return [message]
     adversary, random = node.adversary, node.random
     known = {change.replica: change for change in message.view_changes}
-    for (view, replica), change in adversary.view_changes.items():
+    for (view, _), change in adversary.view_changes.items():
         if view == message.view:
-            known.setdefault(replica, change)
-    for replica in adversary.replicas:
+            known.setdefault(change.replica, change)
+    for replica in map(ReplicaId, sorted(adversary.replicas)):
         if replica in known:
             known[replica] = adversary.view_change(replace(known[replica], prepared=()))
     changes = sorted(known.values(), key=lambda change: (len(change.prepared), random.random()))

@@ -61,6 +61,8 @@ class Cluster:
         self.events = 0
         self.highest_view = 0
         self.block_transactions = 1
+        self.knows_first_starts = False
+        """Are nodes told when their key was never used, so that they need not listen when they come late?"""
         self.is_encoded = False
         """Send every message through its bytes?"""
         self._trace = trace

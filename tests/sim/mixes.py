@@ -24,6 +24,8 @@ class Mix:
     partitions: tuple[int, int] = (0, 0)
     flaps: tuple[int, int] = (0, 0)
     """Single connections that drop and come back."""
+    deaf: tuple[int, int] = (0, 0)
+    """Times at which a node stops hearing some of the others for a while."""
     crashes: tuple[int, int] = (0, 0)
     blackouts: tuple[int, int] = (0, 0)
     """All honest nodes crash at once."""
@@ -50,6 +52,15 @@ _MIXES: Final = (
         delay_ms=(1, 20),
     ),
     Mix(name="partitions", what="the network is cut and heals, connections flap", partitions=(1, 4), flaps=(0, 10)),
+    Mix(
+        name="one-way",
+        what="nodes are deaf to some of the others, so that few learn what was decided",
+        sizes=SMALL,
+        deaf=(4, 16),
+        transactions=(15, 40),
+        windows=(2, 4, 8),
+        crashes=(0, 2),
+    ),
     Mix(name="crashes", what="nodes crash between any two writes or sends", crashes=(1, 8), blackouts=(0, 1)),
     Mix(
         name="byzantine",
@@ -132,6 +143,7 @@ _MIXES: Final = (
         reorder=(0.0, 0.3),
         partitions=(1, 3),
         flaps=(0, 8),
+        deaf=(0, 8),
         crashes=(1, 6),
         blackouts=(0, 1),
         rotate=(3, 10_000),

@@ -40,6 +40,7 @@ class Network:
         self._generation = 0
         self._last: dict[tuple[int, int], int] = {}
         self._severed: set[tuple[int, int]] = set()
+        self._deaf_until: dict[tuple[int, int], int] = {}
 
     def is_up(self, a: Node, b: Node) -> bool:
         return _pair(a, b) in self._up
@@ -95,8 +96,14 @@ class Network:
         self._severed = {_pair(a, b) for a, b in pairs}
         self._settle()
 
+    def deafen(self, node: Node, sources: Iterable[Node], until: int) -> None:
+        """Lose what these say to `node`, while what it says gets through and the connections stay up."""
+        for source in sources:
+            self._deaf_until[source.index, node.index] = until
+
     def heal(self) -> None:
         self._severed = set()
+        self._deaf_until = {}
         self._settle()
 
     def _settle(self) -> None:
@@ -117,6 +124,8 @@ class Network:
     def send(self, source: Node, target: Node, message: Any) -> None:
         generation = self._up.get(_pair(source, target))
         if generation is None:
+            return
+        if self._deaf_until and self._deaf_until.get((source.index, target.index), 0) > self._sim.now:
             return
         conditions = self.conditions
         if conditions.loss and self._random.random() < conditions.loss:

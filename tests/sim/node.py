@@ -135,6 +135,7 @@ class Node:
             sign=sim.scheme.signer(self.replica_id),
             verify=sim.scheme.verify,
             override_listening=self.override_listening,
+            is_first_start=self.sim.knows_first_starts and self.incarnation == 1,
         )
         for transaction in list(self.pool):
             if transaction in self.app.committed:

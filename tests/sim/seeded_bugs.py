@@ -32,9 +32,7 @@ def prepares_count_for_any_digest(patch: pytest.MonkeyPatch) -> None:
     def supporters(self: Slot, phase: Phase, digest: Digest) -> list[Vote]:
         votes = self.votes[phase]
         return [
-            votes[replica]
-            for replica in sorted(votes)
-            if phase is Phase.PREPARE or votes[replica].digest == digest
+            votes[replica] for replica in sorted(votes) if phase is Phase.PREPARE or votes[replica].digest == digest
         ]
 
     patch.setattr(Slot, "supporters", supporters)
@@ -124,3 +122,15 @@ class RashSimulation(Simulation):
 
     def make_replica(self, **arguments: Any) -> Replica:
         return super().make_replica(**{**arguments, "override_listening": True})
+
+
+def final_heights_are_proposed_again(patch: pytest.MonkeyPatch) -> None:
+    """A new primary that is behind proposes above its own tip, not above what the view changes show as final."""
+    adopt = ViewChanger._adopt
+
+    def forget_base(self: ViewChanger, new_view: NewView) -> CommitCertificate | None:
+        base = adopt(self, new_view)
+        self._base = Height(0)
+        return base
+
+    patch.setattr(ViewChanger, "_adopt", forget_base)

@@ -69,6 +69,7 @@ class Simulation(Cluster):
         super().__init__(n, config, self._draw_faulty(n), is_real=mix.signatures == "Ed25519", trace=trace)
         self.block_transactions = random.choice((1, 1, 2, 4))
         self.is_encoded = random.random() < 0.25
+        self.knows_first_starts = seed % 2 == 1
         self.crashes = 0
         self._work_ms = random.choice((1, 1, 4))
         self._submitted = 0
@@ -179,6 +180,8 @@ class Simulation(Cluster):
                 self.at(random.randrange(first, chaos_ms), self._partition)
             for _ in range(random.randint(*mix.flaps)):
                 self.at(random.randrange(first, chaos_ms), self._flap)
+            for _ in range(random.randint(*mix.deaf)):
+                self.at(random.randrange(first, chaos_ms), self._deafen)
         for _ in range(random.randint(*mix.crashes)):
             self.at(random.randrange(first, chaos_ms), self._crash_soon, random.choice(self.honest))
         for _ in range(random.randint(*mix.blackouts)):
@@ -237,6 +240,16 @@ class Simulation(Cluster):
         a, b = self.random.sample(self.nodes, 2)
         self.network.drop(a, b)
         self.after(self.random.randint(1, 60), self.network.connect, a, b)
+
+    def _deafen(self) -> None:
+        if self._healed:
+            return
+        node = self.random.choice(self.nodes)
+        others = [other for other in self.nodes if other is not node]
+        sources = self.random.sample(others, self.random.randint(1, len(others)))
+        until = self.now + self.random.choice((10, 30, 100, 250))
+        self.log(node, "is deaf to %s until %d ms", " ".join(str(source.index) for source in sources), until)
+        self.network.deafen(node, sources, until)
 
     def _crash_soon(self, node: Node) -> None:
         """The node dies after so many more writes and messages."""

@@ -6,7 +6,7 @@ core and says what the script tells it to, signed with its own key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 from consensus.block import Block
 from consensus.effects import ViewChangeStarted
 from consensus.events import PeerConnected, Timer, TimerFired
-from consensus.messages import Message, NewView, Phase, PreparedCertificate, Proposal, ViewChange, Vote
+from consensus.messages import Message, NewView, Phase, PreparedCertificate, Proposal, ViewChange
 from consensus.replica import ReplicaConfig
 from consensus.types import Digest, Height, ReplicaId, Signature, View
 from tests.sim.application import make_block
@@ -49,7 +49,9 @@ class Mailbox:
         self.letters.append(Letter(source.replica_id, target.replica_id, message))
 
     def peers(self, node: Node) -> list[Node]:
-        return [other for other in self._stage.nodes if other is not node and other.is_up]
+        """The one that is furthest first: blocks are fetched from there."""
+        up = [other for other in self._stage.nodes if other is not node and other.is_up]
+        return sorted(up, key=lambda other: -other.app.tip.height)
 
     def connect_all(self, node: Node) -> None:
         """Connections are opened by the script."""
@@ -144,7 +146,7 @@ class Stage(Cluster):
         finally:
             self._trace = super_trace
 
-    def tell(self, sender: int, receivers: list[int], message: Message) -> None:
+    def tell(self, sender: int, receivers: Sequence[int], message: Message) -> None:
         """A node says something: write it down."""
         if isinstance(message, ViewChange):
             self.said[message.view, message.replica] = message

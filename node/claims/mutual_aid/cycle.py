@@ -76,9 +76,7 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     if cycle.settlement_ms != due_ms or cycle.status is not CycleStatus.DISCLOSED:
         raise InvariantBroken(f"cycle {index} of plan {plan.code} is not due at {due_ms}")
     if cycle.members == 0 and record.confirmed_cases:
-        carried = replace(
-            cycle, status=CycleStatus.CARRIED, surplus_before=record.surplus, surplus_after=record.surplus
-        )
+        carried = replace(cycle, status=CycleStatus.CARRIED, surplus_after=record.surplus)
         save_cycle(scope, number, index, carried)
         scope.emit(EventKind.CYCLE_CARRIED, plan=number, subject=index, value=record.confirmed_amount)
         return
@@ -97,7 +95,6 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         cases=record.confirmed_cases,
         payouts=payouts,
         fee=result.fee,
-        surplus_before=record.surplus,
         surplus_after=result.surplus,
         share=result.share,
         accumulated=record.accumulated + result.share,

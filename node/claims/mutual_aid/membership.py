@@ -80,7 +80,7 @@ def _enrol_one(
     if years_old(entry.birth_month, today) > terms.entry_age_max_years:
         return ResultCode.TOO_OLD
     payer = entry.payer if entry.payer >= 0 else first - entry.payer - 1
-    if entry.payer and not _may_pay(scope, plan.number, payer, number):
+    if entry.payer and not _may_pay(scope, plan.number, payer):
         return ResultCode.UNKNOWN_PAYER
     if entry.key:
         if len(entry.key) != 32 or state.get(keys.sender(entry.key)) is not None:
@@ -116,9 +116,9 @@ def _enrol_one(
     return ResultCode.OK
 
 
-def _may_pay(scope: Scope, plan: int, payer: int, dependant: int) -> bool:
-    """A payer is an earlier member of the same plan who pays for itself."""
-    head = load_member(scope.state, payer) if 0 < payer < dependant else None
+def _may_pay(scope: Scope, plan: int, payer: int) -> bool:
+    """A payer is a member of the same plan, there already, who pays for itself."""
+    head = load_member(scope.state, payer)
     return head is not None and head.plan == plan and head.payer == 0
 
 

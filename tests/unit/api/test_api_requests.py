@@ -281,6 +281,16 @@ async def test_compressed_body_is_refused() -> None:
         assert (answer.status, (await answer.json(content_type=None))["code"]) == (415, "E0415")
 
 
+async def test_head_answers_like_get_without_a_body() -> None:
+    async with serving() as served:
+        async with served.http.head(served.client + "/v1/claims") as answer:
+            assert (answer.status, answer.headers["Weal-Height"], await answer.read()) == (200, "0", b"")
+        async with served.http.head(served.operator + "/livez") as answer:
+            assert answer.status == 200
+        async with served.http.head(served.client + "/v1/events") as answer:
+            assert answer.status == 405
+
+
 async def test_wrong_method_is_a_problem_with_the_right_ones() -> None:
     async with serving() as served, served.http.delete(served.client + "/v1/transactions") as answer:
         problem = await answer.json(content_type=None)

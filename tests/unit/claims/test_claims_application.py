@@ -23,6 +23,7 @@ from node.claims.mutual_aid.actions import (
     Review,
 )
 from node.claims.mutual_aid.module import PERMITTED
+from node.claims.mutual_aid.records import the_member
 from node.claims.registry import Registry
 from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
@@ -70,6 +71,7 @@ def test_a_transaction_is_carried_out_whole_or_not_at_all() -> None:
     assert receipt.events == ()
     receipt = chain.do("a", first, Enrol(plan=CODE, members=(new_member(2),)))
     assert [event.subject for event in receipt.events] == [1, 2]
+    assert [the_member(chain.state, number).person for number in (1, 2)] == [person(1), person(2)]
 
 
 def test_equivocation_is_recorded_once_with_the_organisation_that_it_convicts() -> None:

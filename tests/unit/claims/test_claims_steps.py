@@ -263,7 +263,7 @@ def test_an_overdue_step_that_a_transaction_touches_is_settled_first() -> None:
     """The queue is so far behind that the clock has not come to the claim: the outcome is the same."""
     case = Case(deadlines_per_block=1)
     late = case.turn
-    wait = case.claim.deadline_ms - case.chain.now_ms + 1
+    wait = case.claim.deadline_ms - case.chain.now_ms
     report = Investigate(claim=1, finding=Finding.PASS, report=person(3))
     sent = case.chain.transaction(late, report, valid_ms=wait + HOUR_MS)
     assert case.chain.block(sent, later_ms=wait).receipts[0].code == ResultCode.NOT_ASSIGNED

@@ -41,7 +41,9 @@ def test_every_field_is_described_and_round_trips(tmp_path: Path) -> None:
     lines = text.splitlines()
     keys = [index for index, line in enumerate(lines) if " = " in line and not line.startswith("#")]
     assert len(keys) > 35
-    undescribed = [lines[i] for i in keys if not lines[i - 1].startswith("# ") and not lines[i].startswith(("borea", "c-1"))]
+    undescribed = [
+        lines[i] for i in keys if not lines[i - 1].startswith("# ") and not lines[i].startswith(("borea", "c-1"))
+    ]
     assert undescribed == []
     assert load_config(written(tmp_path, text), {}) == config.resolve(tmp_path)
 

@@ -121,7 +121,9 @@ def test_organisations_file_takes_keys_from_key_files(tmp_path: Path) -> None:
     assert north.node_key == node.public
     assert north.account_keys == (account.public,)
     assert north.roles == (Role.ENROLLER, Role.REVIEWER)
-    path.write_text('[[organisations]]\nname = "north"\nroles = []\n\n[[organisations]]\nname = "south"\nroles = ["king"]\n')
+    path.write_text(
+        '[[organisations]]\nname = "north"\nroles = []\n\n[[organisations]]\nname = "south"\nroles = ["king"]\n'
+    )
     with pytest.raises(ConfigError, match="king") as caught:
         load_organisations(path, read_public)
     assert (caught.value.line, caught.value.key) == (7, "organisations[1].roles[0]")

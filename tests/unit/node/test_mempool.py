@@ -104,7 +104,7 @@ def test_accounts_return_to_nothing() -> None:
     assert pool.mempool.highest_sequence(KEYS[1].public) == 39
     pool.commit(*items)
     assert len(pool.mempool) == pool.mempool.size_bytes == 0
-    assert pool.mempool._used == pool.mempool._slots == pool.mempool._highest == {}
+    assert not pool.mempool._used and not pool.mempool._slots and not pool.mempool._highest
     assert pool.mempool.highest_sequence(KEYS[1].public) == 0
 
 

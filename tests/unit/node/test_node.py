@@ -120,8 +120,8 @@ async def test_node_with_another_genesis_is_refused(tmp_path: Path) -> None:
         stranger = Node(msgspec.structs.replace(config, node=msgspec.structs.replace(config.node, genesis=path)))
         await stranger.start()
         try:
-            refused = lambda: cluster.nodes["a"].transport.counters["accept: wrong genesis"]  # noqa: E731
-            await until(lambda: refused() > 0, "refused because of its genesis")
+            counters = cluster.nodes["a"].transport.counters
+            await until(lambda: counters["accept: wrong genesis"] > 0, "refused because of its genesis")
             assert stranger.transport.connected() == []
             await cluster.submit("a", [cluster.enrol(0)])
             await until(lambda: min(heights(cluster)) == 1, "the others go on")

@@ -1,0 +1,71 @@
+"""Transactions between nodes: told once, in batches; taken in slice by slice, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from consensus.errors import DecodeError
+from consensus.types import ReplicaId
+from node.gossip import BATCH_BYTES, SLICE, Gossip, decode_batch, encode_batch
+from tests.unit.node.nodes import until
+
+
+class Wire:
+    """What a gossip told, and what it took in."""
+
+    def __init__(self) -> None:
+        self.told: list[list[bytes]] = []
+        self.taken: list[list[bytes]] = []
+        self.gossip = Gossip(lambda payload: self.told.append(decode_batch(payload)), self.take_in)
+
+    async def take_in(self, raws: Sequence[bytes]) -> None:
+        self.taken.append(list(raws))
+
+
+async def test_what_comes_in_one_turn_leaves_in_one_batch() -> None:
+    wire = Wire()
+    wire.gossip.tell([b"1", b"2"])
+    wire.gossip.tell([b"3"])
+    assert wire.told == []
+    await asyncio.sleep(0)
+    assert wire.told == [[b"1", b"2", b"3"]]
+    wire.gossip.tell([])
+    await asyncio.sleep(0)
+    assert len(wire.told) == 1
+
+
+async def test_batches_are_bounded_in_bytes() -> None:
+    wire = Wire()
+    half = bytes(BATCH_BYTES // 2)
+    wire.gossip.tell([half, half, half, bytes(256 * 1024)])
+    await asyncio.sleep(0)
+    assert [len(batch) for batch in wire.told] == [2, 1, 1]
+
+
+async def test_peers_batches_are_taken_in_slices_and_in_order() -> None:
+    wire = Wire()
+    running = asyncio.ensure_future(wire.gossip.run())
+    raws = [b"%d" % number for number in range(2 * SLICE + 3)]
+    wire.gossip.received(ReplicaId(1), encode_batch(raws))
+    wire.gossip.received(ReplicaId(2), encode_batch([b"last"]))
+    await until(lambda: len(wire.taken) == 4, "all slices")
+    assert [len(part) for part in wire.taken] == [SLICE, SLICE, 3, 1]
+    assert [raw for part in wire.taken for raw in part] == [*raws, b"last"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_peer_that_floods_loses_the_surplus_and_the_others_do_not() -> None:
+    wire = Wire()
+    payload = encode_batch([bytes(BATCH_BYTES)])
+    for _ in range(100):
+        wire.gossip.received(ReplicaId(1), payload)
+    assert 0 < wire.gossip.dropped < 100
+    before = wire.gossip.dropped
+    wire.gossip.received(ReplicaId(2), payload)
+    assert wire.gossip.dropped == before
+    with pytest.raises(DecodeError):
+        wire.gossip.received(ReplicaId(2), b"\x90")

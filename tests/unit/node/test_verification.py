@@ -1,0 +1,39 @@
+"""Each signature is checked once, and only good ones are remembered, within bounds."""
+
+from __future__ import annotations
+
+from node.verification import TransactionVerifier
+from tests.unit.node.pools import raw, transaction
+
+
+def test_good_transactions_are_decoded_and_checked_once() -> None:
+    verifier = TransactionVerifier()
+    first = verifier.resolve([raw(0), raw(1)])
+    assert [item and item.id for item in first] == [transaction(0).id, transaction(1).id]
+    again = verifier.resolve([raw(1), raw(0)])
+    assert verifier.checked == 2
+    assert again[0] is first[1]
+
+
+def test_bad_ones_are_none_and_never_remembered() -> None:
+    verifier = TransactionVerifier()
+    good = raw(0)
+    # Same content, same id, broken signature: it must not pass for the good one.
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+    for _ in range(2):
+        found = verifier.resolve([good, forged, b"junk", b""])
+        assert [item is not None for item in found] == [True, False, False, False]
+    assert verifier.checked == 3
+
+
+def test_memory_is_bounded_in_number_and_bytes() -> None:
+    size = len(raw(0))
+    by_bytes = TransactionVerifier(remembered_bytes=3 * size)
+    by_number = TransactionVerifier(remembered_max=2)
+    for sequence in range(1, 10):
+        for verifier in (by_bytes, by_number):
+            verifier.resolve([raw(0, sequence)])
+    assert len(by_bytes._good) == 3 and by_bytes._bytes == 3 * size
+    assert len(by_number._good) == 2
+    assert by_bytes.resolve([raw(0, 9)])[0] is not None
+    assert by_bytes.checked == 9
