@@ -13,7 +13,7 @@ help:
 	@echo "make demo       four nodes, real claims, one primary killed half way: watch it, about a minute"
 	@echo "make test       format, lint, types and the fast tests, with a four-node smoke test"
 	@echo "make test-slow  the simulator's long runs, crash tests and clusters of real processes"
-	@echo "make sim        only the simulator: SEEDS=n seeds for each mix of faults"
+	@echo "make sim        only the simulator: SEEDS=first:end"
 	@echo "make bench      first speed figures, as build/first-figures.md and .json"
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
 	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
@@ -62,9 +62,10 @@ soak: $(VENV)/.dev
 full-size: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.full_size $(ARGS)
 
-SEEDS ?= 200
+SEEDS ?= 0:1000
+JOBS ?= $(shell nproc)
 sim: $(VENV)/.dev
-	$(BIN)/python -m tests.sim --seeds $(SEEDS) $(ARGS)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 
 # One lock for every supported Python: --universal keeps the marker lines and the hashes of all wheels.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet

@@ -53,6 +53,22 @@ class CensorshipWatch:
                 found.append(pending)
         return found
 
+    def unheard(self, now_ms: int) -> list[Pending]:
+        """Transactions to tell every peer now, while this replica waits for a view that others need not be in.
+
+        It may wait for long: the others go on in the view that it has given up, and their primary need not
+        have heard what clients brought here. So it is told again after each timeout.
+        """
+        found: list[Pending] = []
+        for pending in self._mempool.oldest(WATCHED):
+            if 2 * (now_ms - pending.arrived_ms) < self._timeout_ms:
+                break
+            if now_ms - pending.forwarded_ms >= self._timeout_ms:
+                # Not counted as forwarded to a primary: no primary is suspected for it.
+                pending.forwarded_ms = now_ms
+                found.append(pending)
+        return found
+
     def suspicion(self, in_flight: Collection[bytes], chain_ms: Callable[[], int], now_ms: int) -> str | None:
         """Why the primary of this view must be suspected, at most once per view; None if there is no reason."""
         if self._is_reported or now_ms - self._since_ms < self._timeout_ms:

@@ -15,6 +15,7 @@ cofactored equation or ZIP-215 accept more and must not be used. `tests/fixtures
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
@@ -90,7 +91,7 @@ class VoteVerifier:
 
     def __init__(self, capacity: int = 16_384) -> None:
         self._capacity = capacity
-        self._valid: dict[tuple[bytes, bytes, bytes], None] = {}
+        self._valid: OrderedDict[tuple[bytes, bytes, bytes], None] = OrderedDict()
 
     def __call__(self, key: PublicKey, signature: Signature, message: bytes) -> bool:
         item = (signature, message, key)
@@ -99,6 +100,6 @@ class VoteVerifier:
         if not verify(key, signature, message):
             return False
         if len(self._valid) >= self._capacity:
-            del self._valid[next(iter(self._valid))]
+            self._valid.popitem(last=False)
         self._valid[item] = None
         return True

@@ -13,7 +13,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -41,23 +41,23 @@ from consensus.effects import (
 from consensus.events import (
     BlockBuilt,
     BlockExecuted,
-    BlockSynced,
     Event,
     PeerConnected,
     PrimarySuspected,
     Received,
-    Started,
     Timer,
     TimerFired,
     WorkChanged,
 )
 from consensus.journal import PARTICIPATION
-from consensus.messages import CommitCertificate, Evidence, Message, Proposal
+from consensus.messages import Message, Proposal
 from consensus.replica import Replica
-from consensus.types import Digest, Height, ReplicaId, View
+from consensus.types import Digest, ReplicaId, View
 from node.block_rules import InvalidBlock
-from node.executor import Committed, Executor
+from node.driver_ports import Observer, Outgoing
+from node.executor import Executor
 from node.frames import Channel
+from node.inbox import Inbox
 from node.link import steady_ms
 from node.mempool import Mempool, Pending
 from node.store import BlockStore
@@ -71,46 +71,10 @@ _STEP_MS: Final = 20
 _SYNCED_PER_STEP: Final = 16
 _SYNCED_TRANSACTIONS_PER_STEP: Final = 200
 """Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
-_PEER_BACKLOG: Final = 2_048
-"""Messages of one peer that may wait; the connection is not read while there are more."""
-_PEER_BACKLOG_BYTES: Final = 48 * 1024 * 1024
 _CHECKED_AGAIN: Final = 64
 _BATCH_STEP: Final = 24
 """While blocks are in flight, another is begun only for so many transactions for each of them: under load
 blocks grow instead of multiplying, and an idle chain loses nothing."""
-
-
-class Outgoing(Protocol):
-    """The part of the transport that carries consensus messages."""
-
-    def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool: ...
-
-    def broadcast(self, channel: Channel, payload: bytes) -> None: ...
-
-    def misbehaved(self, replica: ReplicaId, reason: str) -> None: ...
-
-
-class Observer(Protocol):
-    """What the node wants to know."""
-
-    def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
-        """A block is final and its state can be read. `took_ms`: since this node first saw it, if it did
-        before it was final. `latest_arrival`: as `Mempool.committed` answers."""
-        ...
-
-    def fell_behind(self, height: Height) -> None: ...
-
-    def view_entered(self, view: View, primary: ReplicaId, reason: str) -> None: ...
-
-    def view_change_started(self, view: View, reason: str) -> None: ...
-
-    def voting_changed(self, voting: bool, reason: str) -> None: ...
-
-    def evidence_found(self, evidence: Evidence) -> None: ...
-
-    def may_speak(self) -> None:
-        """The journal says from now on that this replica may have voted; nothing of it has left yet."""
-        ...
 
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,12 +112,7 @@ class Driver:
         self._outgoing = outgoing
         self._observer = observer
         self._settings = settings
-        # (event, its size in bytes if a peer sent it); peers may connect before `run`, but Started comes first.
-        self._inbox: deque[tuple[Event, int]] = deque([(Started(), 0)])
-        self._synced: deque[BlockSynced] = deque()
-        self._backlog: dict[ReplicaId, list[int]] = {}  # messages and bytes waiting, by peer
-        self._wake = asyncio.Event()
-        self._drained = asyncio.Event()
+        self.inbox = Inbox()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._fired: set[Timer] = set()
         self._deadline_timer: asyncio.TimerHandle | None = None
@@ -176,37 +135,17 @@ class Driver:
 
     # Coming in
 
-    def post(self, event: Event) -> None:
-        """Queue an event of this node's own."""
-        self._inbox.append((event, 0))
-        self._wake.set()
-
     def work_arrived(self) -> None:
         """The pool has new transactions."""
         self._is_work_new = True
-        self._wake.set()
-
-    async def received(self, sender: ReplicaId, message: Message, size: int) -> None:
-        """Queue a peer's message; waits while too many of the same peer are queued."""
-        backlog = self._backlog.setdefault(sender, [0, 0])
-        while backlog[0] >= _PEER_BACKLOG or backlog[1] + size > _PEER_BACKLOG_BYTES:
-            self._drained.clear()
-            await self._drained.wait()
-        backlog[0] += 1
-        backlog[1] += size
-        self._inbox.append((Received(sender=sender, message=message), size))
-        self._wake.set()
-
-    def synced(self, block: Block, certificate: CommitCertificate) -> None:
-        """Queue a block fetched from a peer; taken in after what consensus has to say."""
-        self._synced.append(BlockSynced(block=block, certificate=certificate))
-        self._wake.set()
+        self.inbox.filled.set()
 
     def peer_connected(self, replica: ReplicaId) -> None:
-        self.post(PeerConnected(replica=replica))
+        self.inbox.post(PeerConnected(replica=replica))
 
     def suspect(self, view: View, reason: str) -> None:
-        self.post(PrimarySuspected(view=view, reason=reason))
+        """The primary of `view` censors."""
+        self.inbox.post(PrimarySuspected(view=view, reason=reason))
 
     def in_flight(self) -> frozenset[bytes]:
         """Transactions in blocks that are not final yet, as far as this node knows."""
@@ -217,14 +156,14 @@ class Driver:
     async def run(self) -> None:
         """Drive the replica for ever. Raises StoreError and InvariantBroken, after which it must not go on."""
         self._watch_deadline()
-        self._wake.set()
+        self.inbox.filled.set()
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._inbox or self._synced or self._is_work_new:
+                await self.inbox.filled.wait()
+                self.inbox.filled.clear()
+                while self.inbox or self._is_work_new:
                     self._step()
-                    self._drained.set()
+                    self.inbox.drained()
                     await asyncio.sleep(0)
         finally:
             for timer in (*self._timers.values(), self._deadline_timer):
@@ -237,22 +176,18 @@ class Driver:
         started = steady_ms()
         taken = synced = transactions = 0
         while taken < _EVENTS_PER_STEP and steady_ms() - started < _STEP_MS:
-            if self._inbox:
-                event, size = self._inbox.popleft()
-                if isinstance(event, Received):
-                    backlog = self._backlog[event.sender]
-                    backlog[0] -= 1
-                    backlog[1] -= size
-                    self._note_seen(event.message)
-                if not isinstance(event, TimerFired) or event.timer in self._fired:
-                    self._handle(event)
-            elif self._synced and synced < _SYNCED_PER_STEP and transactions < _SYNCED_TRANSACTIONS_PER_STEP:
-                item = self._synced.popleft()
+            event = self.inbox.take()
+            if event is None:
+                if synced >= _SYNCED_PER_STEP or transactions >= _SYNCED_TRANSACTIONS_PER_STEP:
+                    break
+                event = self.inbox.take_synced()
+                if event is None:
+                    break
                 synced += 1
-                transactions += len(item.block.transactions)
-                self._handle(item)
-            else:
-                break
+                transactions += len(event.block.transactions)
+            elif isinstance(event, Received):
+                self._note_seen(event.message)
+            self._handle(event)
             taken += 1
         self._tell_work()
         self._finish()
@@ -330,6 +265,21 @@ class Driver:
     # Blocks
 
     def _build(self, request: Build) -> BlockBuilt:
+        try:
+            block = self._new_block(request)
+        except InvalidBlock as error:
+            # The parent has not been executed here, or no longer can be: somebody else has to propose.
+            log.error("cannot build on block %d: %s", request.parent.height, error, extra={"height": request.height})
+            block = None
+        if block is None:
+            # The core takes this as "no work" until it is told otherwise.
+            self._told_pending = False
+        else:
+            self._fly(block)
+        return BlockBuilt(view=request.view, height=request.height, block=block)
+
+    def _new_block(self, request: Build) -> Block | None:
+        """A block for everything that is ready, or None if it is not enough. Raises InvalidBlock."""
         parent, settings = request.parent, self._settings
         block_ms = max(parent.time_ms + 1, self._chain_now_ms())
         exclude = self._executor.in_flight(parent)
@@ -340,14 +290,9 @@ class Driver:
         tried = is_due or len(candidates) >= max(1, min(in_flight * _BATCH_STEP, settings.block_transactions))
         if tried:
             block = self._executor.build(parent, candidates, block_ms, settings.block_transactions)
-        if block is None:
-            # The core takes this as "no work" until it is told otherwise.
-            self._told_pending = False
-        else:
-            self._fly(block)
         if tried and (block is None or len(block.transactions) < len(candidates)):
             self._drop_inadmissible(candidates, block)
-        return BlockBuilt(view=request.view, height=request.height, block=block)
+        return block
 
     def _drop_inadmissible(self, candidates: list[Pending], block: Block | None) -> None:
         """Some candidates stayed out: for lack of room, or because the ledger has ruled them out meanwhile."""
@@ -432,7 +377,7 @@ class Driver:
     def _fire(self, timer: Timer) -> None:
         del self._timers[timer]
         self._fired.add(timer)
-        self.post(TimerFired(timer=timer))
+        self.inbox.post(TimerFired(timer=timer))
 
     def _watch_deadline(self) -> None:
         """Wake up when the next deadline of the committed state is due: that is work, without any operator."""

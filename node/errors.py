@@ -12,7 +12,9 @@ class StoreError(ChainError):
 class ConfigError(ChainError):
     """A configuration or genesis file is wrong. Names the file, the line if known, and the key."""
 
-    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, key: str | None = None
+    ) -> None:
         where = ":".join(str(part) for part in (file, line) if part is not None)
         prefix = f"{where}: " if where else ""
         super().__init__(f"{prefix}{key + ': ' if key else ''}{message}")

@@ -8,6 +8,7 @@ forgets silently: what leaves it is in a block, or its fate (expired, rejected a
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Literal
 
@@ -106,12 +107,13 @@ class Mempool:
         self.on_departed: Callable[[bytes], None] = lambda id: None
         """Told the id of each transaction that leaves without a block."""
         self._find_committed = find_committed
-        self._pool: dict[bytes, Pending] = {}  # in order of arrival
+        # In order of arrival. Not dicts: these are emptied from the front, which makes a dict slow to iterate.
+        self._pool: OrderedDict[bytes, Pending] = OrderedDict()
         self._slots: dict[tuple[bytes, int], bytes] = {}  # (sender, sequence) -> id
         self._used: dict[bytes, tuple[int, int]] = {}  # sender -> (transactions, bytes)
         self._highest: dict[bytes, int] = {}  # sender -> highest sequence since it last had nothing waiting
         self._expiry: list[tuple[int, int, bytes]] = []  # heap of (valid_until_ms, arrival, id); may hold departed ids
-        self._departed: dict[bytes, Departure] = {}
+        self._departed: OrderedDict[bytes, Departure] = OrderedDict()
         self._early: dict[bytes, list[bytes]] = {}
         self._early_count = 0
         self._arrivals = 0
@@ -268,10 +270,6 @@ class Mempool:
             chosen.append(pending)
         return chosen
 
-    def has_candidates(self, exclude: Collection[bytes]) -> bool:
-        """Is there anything that is not in a block already?"""
-        return len(self._pool) > len(exclude) or any(id not in exclude for id in self._pool)
-
     def oldest(self, count: int) -> list[Pending]:
         """Up to `count` transactions in order of arrival."""
         found: list[Pending] = []
@@ -342,5 +340,5 @@ class Mempool:
         self._departed.pop(id, None)
         self._departed[id] = departure
         if len(self._departed) > FATES_REMEMBERED:
-            del self._departed[next(iter(self._departed))]
+            self._departed.popitem(last=False)
         self.on_departed(id)

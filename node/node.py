@@ -16,19 +16,18 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import msgspec
 
 from consensus.codec import decode_message
 from consensus.errors import InvariantBroken
-from consensus.messages import Evidence
 from consensus.replica import Replica, ReplicaConfig
-from consensus.types import Height, ReplicaId, View
+from consensus.types import ReplicaId
 from node import status
 from node.block_rules import BlockLimits
 from node.censorship import CensorshipWatch
-from node.claims.application import Application, Receipt
+from node.claims.application import Application
 from node.claims.results import ResultCode
 from node.claims.transaction import Transaction
 from node.clock import ChainClock
@@ -38,40 +37,23 @@ from node.driver import Driver, DriverSettings
 from node.errors import ConfigError, KeyFileError, StoreError
 from node.events import FinalityFeed
 from node.evidence import EvidenceFolder, evidence_check
-from node.executor import Committed, Executor
+from node.executor import Executor
+from node.fate import Fate, fate_of
 from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
-from node.gossip import SLICE, Gossip, encode_batch
-from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, mark_used, read_key
+from node.gossip import SLICE, Gossip
+from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
 from node.link import steady_ms
 from node.mempool import Mempool, MempoolLimits, Submission
+from node.observer import NodeObserver
 from node.state import StateDatabase
 from node.store import BlockStore
 from node.sync import Sync, SyncSettings
+from node.ticks import Ticks
 from node.transport import PEER_PATH, Transport, TransportSettings
 from node.verification import TransactionVerifier
 
 log = logging.getLogger("weal.node")
-
-_TICK_MS: Final = 100
-_TICKS_PER_ANNOUNCE: Final = 10
-FateState = Literal["unknown", "pending", "committed", "expired", "rejected"]
-
-
-class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a transaction stands, as far as this node knows."""
-
-    id: bytes
-    state: FateState
-    height: int | None = None
-    index: int | None = None
-    code: int | None = None
-    detail: str = ""
-    receipt: Receipt | None = None
-
-    @property
-    def is_final(self) -> bool:
-        return self.state in ("committed", "expired", "rejected")
 
 
 def package_version() -> str:
@@ -128,7 +110,6 @@ class Node:
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Any] = []
-        self._is_announcing = False
         self._is_open = False
 
     def _check_peers(self) -> None:
@@ -153,7 +134,7 @@ class Node:
         for name, coroutine in (
             ("driver", self.driver.run()),
             ("gossip", self.gossip.run()),
-            ("ticks", self._run_ticks()),
+            ("ticks", Ticks(self).run()),
         ):
             task = asyncio.create_task(coroutine, name=f"weal {name}")
             task.add_done_callback(self._task_ended)
@@ -212,7 +193,7 @@ class Node:
             MempoolLimits(**msgspec.structs.asdict(config.mempool)), self.verifier, self._admit, self.executor.locate
         )
         self.mempool.on_departed = self.feed.decided
-        self._watch = CensorshipWatch(self.mempool, config.consensus.view_timeout_ms)
+        self.watch = CensorshipWatch(self.mempool, config.consensus.view_timeout_ms)
         self.transport = Transport(
             key=self._key,
             genesis=self.domain.genesis,
@@ -235,7 +216,7 @@ class Node:
             chain_now_ms=self.clock.now_ms,
             real_ms_until=self.clock.real_ms_until,
             outgoing=self.transport,
-            observer=self,
+            observer=NodeObserver(self),
             settings=DriverSettings(
                 block_transactions=config.consensus.block_transactions, block_bytes=config.consensus.block_bytes
             ),
@@ -248,7 +229,7 @@ class Node:
             domain=self.domain,
             verify=self._verify,
             send=lambda replica, payload: self.transport.send(replica, Channel.SYNC, payload),
-            deliver=self.driver.synced,
+            deliver=self.driver.inbox.post_synced,
             describe=lambda: (self.replica.view, self.replica.active, self.replica.voting),
             settings=SyncSettings(**fields),
             window=config.consensus.window,
@@ -351,24 +332,7 @@ class Node:
 
     def fate(self, id: bytes) -> Fate:
         """Where a transaction stands. What left without a block is remembered for a while only."""
-        place = self.executor.locate(id)
-        if place is not None:
-            receipt = self.executor.receipt(*place)
-            return Fate(
-                id=id,
-                state="committed",
-                height=place[0],
-                index=place[1],
-                code=None if receipt is None else receipt.code,
-                detail="" if receipt is None else receipt.detail,
-                receipt=receipt,
-            )
-        if id in self.mempool:
-            return Fate(id=id, state="pending")
-        departure = self.mempool.departure(id)
-        if departure is not None:
-            return Fate(id=id, state=departure.state, code=departure.code, detail=departure.detail)
-        return Fate(id=id, state="unknown")
+        return fate_of(id, self.executor, self.mempool)
 
     async def wait_final(self, ids: Sequence[bytes], timeout: float) -> list[Fate]:
         """The fates of `ids`, as soon as all are final or after `timeout` seconds."""
@@ -398,107 +362,11 @@ class Node:
 
     async def peer_message(self, replica: ReplicaId, channel: Channel, payload: bytes) -> None:
         if channel is Channel.CONSENSUS:
-            await self.driver.received(replica, decode_message(payload), len(payload))
+            await self.driver.inbox.post_received(replica, decode_message(payload), len(payload))
         elif channel is Channel.TRANSACTIONS:
             self.gossip.received(replica, payload)
         else:
             await self.sync.received(replica, payload)
-
-    # Word from the driver
-
-    def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
-        header, certificate = committed.block.header, committed.certificate
-        now_ms = steady_ms()
-        self.counters["blocks"] += 1
-        self.counters["transactions"] += len(committed.transactions)
-        self._watch.committed(latest_arrival, now_ms)
-        if self.mempool.has_early:
-            senders = {self.verifier.decode(raw).sender for raw in committed.block.transactions}
-            if self.mempool.retry_early(sorted(senders), self.clock.now_ms(), now_ms):
-                self.driver.work_arrived()
-        self.sync.committed(now_ms)
-        self.feed.committed(header.height, committed.transactions)
-        if took_ms is not None:
-            self.counters["commit ms"] += took_ms
-            self.counters["commits timed"] += 1
-        if log.isEnabledFor(logging.INFO):
-            fields = {
-                "height": header.height,
-                "view": certificate.view,
-                "txs": len(committed.transactions),
-                "votes": f"{len(certificate.signatures)}/{self.members.n}",
-            }
-            took = {"took": f"{took_ms}ms"} if took_ms is not None else {"took": "synced"}
-            log.info("block committed", extra=fields | took)
-        if not self._is_announcing and len(self.mempool) == 0:
-            self._is_announcing = True
-            asyncio.get_running_loop().call_later(_TICK_MS / 1000, self._announce)
-
-    def _announce(self) -> None:
-        self._is_announcing = False
-        self.sync.announce()
-
-    def fell_behind(self, height: Height) -> None:
-        self.sync.reported(height)
-
-    def view_entered(self, view: View, primary: ReplicaId, reason: str) -> None:
-        self.counters["view changes"] += 1
-        self._watch.view_entered(view, steady_ms())
-        name = self.members.members[primary].name
-        log.info("view entered: %s", reason, extra={"view": view, "primary": name, "height": self.executor.tip.height})
-
-    def view_change_started(self, view: View, reason: str) -> None:
-        log.warning("view change: %s", reason, extra={"view": view, "height": self.executor.tip.height})
-
-    def voting_changed(self, voting: bool, reason: str) -> None:
-        log.log(
-            logging.INFO if voting else logging.WARNING,
-            "this node votes: %s" if voting else "this node listens and does not vote: %s",
-            reason,
-            extra={"height": self.executor.tip.height},
-        )
-
-    def may_speak(self) -> None:
-        mark_used(Path(self.config.node.key))
-
-    def evidence_found(self, evidence: Evidence) -> None:
-        self.counters["equivocations"] += 1
-        name = self.members.members[evidence.first.replica].name
-        path = self.evidence.keep(evidence)
-        fields = {"peer": name, "height": evidence.first.height, "view": evidence.first.view, "file": path}
-        log.error("a replica signed two votes in one slot; the proof is kept", extra=fields)
-
-    # Time passes
-
-    async def _run_ticks(self) -> None:
-        count = 0
-        due = steady_ms()
-        while True:
-            due = max(due, steady_ms()) + _TICK_MS
-            await asyncio.sleep(max(0, due - steady_ms()) / 1000)
-            now_ms = steady_ms()
-            self.loop_lag_ms = now_ms - due
-            count += 1
-            self.sync.tick(now_ms)
-            if count % _TICKS_PER_ANNOUNCE == 0:
-                self.sync.announce()
-                self.mempool.expire(self.clock.now_ms())
-            self._watch_primary(now_ms)
-
-    def _watch_primary(self, now_ms: int) -> None:
-        """Forward what waits too long to the primary, and suspect one that leaves it out all the same."""
-        if len(self.mempool) == 0 or not self.replica.active or self.replica.primary == self.id:
-            return
-        in_flight = self.driver.in_flight()
-        stuck = [p for p in self._watch.stuck(in_flight, now_ms) if self.mempool.admissible(p, self.clock.now_ms())]
-        for start in range(0, len(stuck), SLICE):
-            payload = encode_batch([pending.raw for pending in stuck[start : start + SLICE]])
-            self.transport.send(self.replica.primary, Channel.TRANSACTIONS, payload)
-            self.counters["forwarded"] += len(stuck[start : start + SLICE])
-        reason = self._watch.suspicion(in_flight, self.clock.now_ms, now_ms)
-        if reason is not None:
-            self.counters["censorship suspected"] += 1
-            self.driver.suspect(self.replica.view, reason)
 
     # Reading
 

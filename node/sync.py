@@ -23,49 +23,23 @@ from consensus.codec import MAX_MESSAGE_BYTES, decode, encode
 from consensus.errors import ProtocolViolation
 from consensus.messages import CommitCertificate, Domain
 from consensus.quorum import MemberSet
-from consensus.types import Height, ReplicaId, Verify, View, Wire
+from consensus.types import Height, ReplicaId, Verify, View
+from node.sync_messages import Announce, RangeReply, RangeRequest, SyncedBlock, SyncMessage
 
 PATIENCE_MS: Final = 300
 """A gap that the core has not closed after this long is fetched."""
 _PASSED_OVER_MS: Final = 5_000
 _REQUESTS_PER_PEER: Final = 2
+_BUFFERED_BLOCKS: Final = 1_024
+"""Blocks fetched or asked for above those given to the core; also bounded in bytes."""
 _DELIVERED_AHEAD: Final = 128
 """Blocks given to the core that it has not committed yet."""
 _SLICE: Final = 16
 """Blocks checked or read before others get the event loop."""
 _FIRST_GUESS_BYTES: Final = 20_000
 _CERTIFICATE_BYTES: Final = 512
-
-
-class Announce(Wire, frozen=True, tag=1):
-    """Where the sender stands. `certificate` proves `height`; left out if it was shown before."""
-
-    height: int
-    view: int
-    is_active: bool
-    is_voting: bool
-    certificate: CommitCertificate | None
-
-
-class RangeRequest(Wire, frozen=True, tag=2):
-    number: int
-    first: int
-    count: int
-
-
-class SyncedBlock(Wire, frozen=True):
-    block: Block
-    certificate: CommitCertificate
-
-
-class RangeReply(Wire, frozen=True, tag=3):
-    """Answer to the request of this number: blocks from its first height on, as many as fit."""
-
-    number: int
-    blocks: tuple[SyncedBlock, ...]
-
-
-SyncMessage = Announce | RangeRequest | RangeReply
+_COST_PER_BLOCK: Final = 4_096
+"""Bytes that even the smallest block counts for when it is served: reading it costs as much as sending these."""
 
 
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +125,7 @@ class Sync:
         self._ready_bytes = 0
         self._block_bytes = _FIRST_GUESS_BYTES
         self._numbers = 0
-        self._tip = chain.height
+        self._tip = int(chain.height)
         self._delivered = int(chain.height)
         self._moved_ms = 0
         self._now_ms = 0
@@ -189,12 +163,16 @@ class Sync:
     def committed(self, now_ms: int) -> None:
         """The chain has grown, by sync or by agreement."""
         self._now_ms = self._moved_ms = now_ms
-        self._tip = self._chain.height
+        before, self._tip = self._tip, int(self._chain.height)
         self._delivered = max(self._delivered, self._tip)
-        for height in [h for h in self._ready if h <= self._tip]:
-            self._ready_bytes -= self._ready.pop(height).size
-        if self._ready or self._requests:
-            self._pump()
+        if not (self._ready or self._requests):
+            return
+        for height in range(before + 1, self._tip + 1):
+            ready = self._ready.pop(height, None)
+            if ready is not None:
+                self._ready_bytes -= ready.size
+        self._pump()
+        if self._covered() < _BUFFERED_BLOCKS // 2:
             self._fetch()
 
     def tick(self, now_ms: int) -> None:
@@ -256,6 +234,10 @@ class Sync:
         behind = self.target - self._chain.height
         return behind > self._window or (behind > 0 and self._now_ms - self._moved_ms >= PATIENCE_MS)
 
+    def _covered(self) -> int:
+        """Blocks that are here or asked for."""
+        return len(self._ready) + sum(request.count for request in self._requests.values())
+
     def _fetch(self) -> None:
         """Ask idle peers for the lowest ranges that nobody was asked for, as far as the buffer allows."""
         if not (self._is_needed() or self._requests or self._ready):
@@ -263,7 +245,8 @@ class Sync:
         settings = self._settings
         promised = sum(request.count for request in self._requests.values()) * self._block_bytes
         height = self._delivered + 1
-        while height <= self.target and self._ready_bytes + promised < settings.buffered_bytes:
+        room = _BUFFERED_BLOCKS - self._covered()
+        while room > 0 and height <= self.target and self._ready_bytes + promised < settings.buffered_bytes:
             covering = self._covering(height)
             if covering is not None:
                 height = covering
@@ -284,6 +267,7 @@ class Sync:
             self._requests[self._numbers] = _Request(peer=peer, first=height, count=count, deadline_ms=deadline)
             self.peers[peer].requests += 1
             promised += count * self._block_bytes
+            room -= count
             height += count
 
     def _covering(self, height: int) -> int | None:
@@ -395,5 +379,5 @@ class Sync:
                 break
             blocks.append(SyncedBlock(block=block, certificate=certificate))
         reply = encode(RangeReply(number=request.number, blocks=tuple(blocks)))
-        peer.allowance -= len(reply)
+        peer.allowance -= max(len(reply), _COST_PER_BLOCK * len(blocks))
         return reply

@@ -158,14 +158,6 @@ class Transport:
         for replica in self.connected():
             self.send(replica, channel, payload)
 
-    def traffic(self) -> tuple[int, int]:
-        """Bytes received and sent since the start, of all connections."""
-        received = sent = 0
-        for peer in self.peers.values():
-            received += peer.bytes_in + (peer.link.bytes_in if peer.link is not None else 0)
-            sent += peer.bytes_out + (peer.link.bytes_out if peer.link is not None else 0)
-        return received, sent
-
     # Faults and discipline
 
     def isolate(self, names: Iterable[str]) -> list[str]:

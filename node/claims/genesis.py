@@ -235,6 +235,7 @@ def check_genesis(genesis: Genesis) -> None:
         raise problem
     seen: set[tuple[str, int]] = set()
     latest: dict[str, PlanTerms] = {}
+    shortest_days: dict[str, int] = {}
     for index, plan in enumerate(genesis.plans):
         path = f"plans[{index}]"
         if (plan.code, plan.version) in seen:
@@ -251,6 +252,14 @@ def check_genesis(genesis: Genesis) -> None:
         latest[plan.code] = plan
         for problem in _plan_problems(plan, path + "."):
             raise problem
+        # A cycle whose dates an earlier version set may be disclosed under this one.
+        shortest_days[plan.code] = min(shortest_days.get(plan.code, 3_660), _gap_days(plan.calendar))
+        if plan.deadlines.disclosure_hours * HOUR_MS >= shortest_days[plan.code] * DAY_MS:
+            raise BadValue(
+                f"{path}.deadlines.disclosure_hours",
+                f"a cycle begun under an earlier version is settled {shortest_days[plan.code]} days after its "
+                "disclosure: claims must be confirmed before that",
+            )
     if len(latest) > MAX_PLANS:
         raise BadValue("plans", f"at most {MAX_PLANS} plans")
 
@@ -297,6 +306,12 @@ def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
     ):
         if len(set(codes)) != len(codes) or "" in codes:
             yield BadValue(f"{prefix}{name}", "codes and numbers must be present, each once")
+    if plan.entry_age_min_months >= 12 * (plan.entry_age_max_years + 1):
+        yield BadValue(f"{prefix}entry_age_min_months", "lies above entry_age_max_years: nobody could join")
+    if 0 < plan.cover_until_age_years <= plan.entry_age_max_years:
+        yield BadValue(f"{prefix}cover_until_age_years", "must lie above entry_age_max_years, or some join uncovered")
+    if not any(band.benefit(ailment.tier) for band in plan.age_bands for ailment in plan.ailments):
+        yield BadValue(f"{prefix}age_bands", "no ailment of the table has a benefit: amounts and tiers do not meet")
     if plan.benefit is Benefit.FIXED and plan.open_claims_max != 1:
         yield BadValue(f"{prefix}open_claims_max", "a plan that pays a fixed sum once allows one open claim")
 
@@ -316,11 +331,20 @@ def _calendar_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
         if ordered != sorted(set(ordered)):
             yield BadValue(path, "disclosure and settlement days must alternate and rise within the month")
             return
-        gap_days = min(after - before for before, after in zip(disclosures, settlements, strict=True))
-    else:
-        gap_days = calendar.settlement_after_days
-        if not 1 <= gap_days <= calendar.cycle_days:
-            yield BadValue(path, "settlement_after_days must be 1 to cycle_days")
+        if calendar.settlement_after_days:
+            yield BadValue(path, "settlement_after_days goes with cycle_days, not with days of the month")
             return
-    if plan.deadlines.disclosure_hours * HOUR_MS >= gap_days * DAY_MS:
+    elif not 1 <= calendar.settlement_after_days <= calendar.cycle_days:
+        yield BadValue(path, "settlement_after_days must be 1 to cycle_days")
+        return
+    elif settlements:
+        yield BadValue(path, "settlement_days_of_month goes with disclosure_days_of_month, not with cycle_days")
+        return
+    if plan.deadlines.disclosure_hours * HOUR_MS >= _gap_days(calendar) * DAY_MS:
         yield BadValue(f"{prefix}deadlines.disclosure_hours", "claims must be confirmed before the settlement day")
+
+
+def _gap_days(calendar: Calendar) -> int:
+    """Least days from a disclosure to its settlement, of a calendar that has passed its checks."""
+    days = zip(calendar.disclosure_days_of_month, calendar.settlement_days_of_month, strict=True)
+    return min((settled - disclosed for disclosed, settled in days), default=calendar.settlement_after_days)

@@ -43,7 +43,7 @@ def from_plain(kind: type[T], data: object, path: str = "") -> T:
     value = _read(kind, data, path)
     try:
         return msgspec.msgpack.decode(encode(value), type=kind)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
         raise BadValue(path, str(error)) from None
 
 

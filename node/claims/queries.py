@@ -204,8 +204,9 @@ class Queries:
         """Recorded proofs of equivocation, in order of their digests."""
         start, end = keys.table(keys.EVIDENCE)
         items: list[Json] = []
+        limit = _limit(limit)
         for key, raw in state.scan(_hex(cursor, start), end):
-            if len(items) == _limit(limit):
+            if len(items) == limit:
                 return {"items": items, "next": key.hex()}
             items.append(views.evidence_view(self.registry, key[1:], decode_trusted(EvidenceRecord, raw)))
         return {"items": items, "next": None}
@@ -263,17 +264,17 @@ class Queries:
         """The state key whose proof covers an answer: ("claim", 45), ("member", 123), ("plan", code),
         ("cycle", code, 7), ("organisation", name). Raises BadQuery."""
         match kind, parts:
-            case "claim", (int(number),):
+            case "claim", (int(number),) if 0 < number < _END:
                 return keys.claim(number)
-            case "member", (int(number),):
+            case "member", (int(number),) if 0 < number < _END:
                 return keys.member(number)
             case "plan", (str(code),):
                 return keys.plan_state(self._plan(code).number)
-            case "cycle", (str(code), int(number)):
+            case "cycle", (str(code), int(number)) if 0 < number < 2**32:
                 return keys.cycle(self._plan(code).number, number)
             case "organisation", (str(name),):
                 return keys.organisation(self._organisation(name))
-        raise BadQuery(f"there is no proof of {kind!r}: ask for claim, member, plan, cycle or organisation")
+        raise BadQuery(f"there is no proof of {kind!r} {parts}: ask for claim, member, plan, cycle or organisation")
 
     def _member_view(self, state: ReadState, number: int, member: MemberRecord, now_ms: int) -> Json:
         today = self.registry.plans[member.plan].day_of(now_ms)
@@ -303,11 +304,12 @@ class Queries:
         member = load_member(state, member_id) if 0 < member_id < _END else None
         number = _number(cursor, member.last_claim if member is not None else 0)
         items: list[Json] = []
+        limit = _limit(limit)
         for _ in range(SCAN_MAX):
             claim = load_claim(state, number)
             if claim is None or claim.member != member_id:
                 return {"items": items, "next": None}
-            if len(items) == _limit(limit):
+            if len(items) == limit:
                 break
             if matches(claim):
                 items.append(views.claim_view(self.registry, number, claim))
@@ -324,8 +326,9 @@ class Queries:
     ) -> Json:
         start, end = keys.table(keys.DEADLINE)
         items: list[Json] = []
+        limit = _limit(limit)
         for seen, (key, _) in enumerate(state.scan(_hex(cursor, start), end)):
-            if seen == SCAN_MAX or len(items) == _limit(limit):
+            if seen == SCAN_MAX or len(items) == limit:
                 return {"items": items, "next": key.hex()}
             _, kind, number = keys.parse_deadline(key)
             if kind in kinds and kind in _KINDS_OF_CLAIMS:
@@ -357,8 +360,9 @@ def _page(
     """Records of a numbered table from `start` on, as `view` shows them; None leaves one out."""
     table = key_of(0)[0]
     items: list[Json] = []
+    limit = _limit(limit)
     for seen, (key, raw) in enumerate(state.scan(key_of(start), keys.table(table)[1])):
-        if seen == SCAN_MAX or len(items) == _limit(limit):
+        if seen == SCAN_MAX or len(items) == limit:
             return {"items": items, "next": str(keys.number_of(key))}
         item = view(raw, keys.number_of(key))
         if item is not None:

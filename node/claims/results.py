@@ -62,6 +62,7 @@ class ResultCode(IntEnum):
     UNKNOWN_CLAUSE = 145
     UNKNOWN_REASON = 146
     WRONG_PAYMENT_AMOUNT = 147
+    NOT_A_COMMITMENT = 148
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -108,6 +109,7 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.UNKNOWN_CLAUSE: "The plan, as in force on the day of diagnosis, has no such clause.",
     ResultCode.UNKNOWN_REASON: "There is no such reason code.",
     ResultCode.WRONG_PAYMENT_AMOUNT: "The amount paid is not the amount of the claim.",
+    ResultCode.NOT_A_COMMITMENT: "An evidence item is a commitment of exactly 32 bytes; leave it empty for none.",
 }
 
 

@@ -41,7 +41,8 @@ click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.MAX_WIDTH = 110
 click.rich_click.ERRORS_EPILOGUE = ""
-click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
+click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n"
+click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
 
 
 class CommandError(ChainError):

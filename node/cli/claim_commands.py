@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from node.cli.base import LazyGroup, NOT_FINAL, USAGE, CommandError, output_options
+from node.cli.base import NOT_FINAL, USAGE, CommandError, LazyGroup, output_options
 from node.cli.connect import Connection, make_client, node_options, send, signing_options
 from node.cli.member_commands import DEFAULT_PLAN, member_name
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ENDINGS: Final = {"claim-paid": "paid", "claim-denied": "denied"}
 """Events after which nothing happens to a claim any more, and the status it then has."""
+_WHOLE_BLOCK: Final = 999_999
+"""As the index of a cursor: behind everything in a block."""
 OPENING_OPTION = click.option(
     "--opening", type=click.Path(path_type=Path), metavar="OUT", help="Where to keep what the commitment hides."
 )
@@ -260,7 +262,7 @@ def _claims_table(rows: list[dict[str, Any]]) -> Any:
 @output_options
 @node_options
 def watch(connection: Connection, id: str) -> None:
-    """Follow a claim until it is paid or denied, one line for each thing that happens.
+    """Follow a claim until it is paid or denied: how it stands, then one line for each thing that happens.
 
     \b
     Examples:
@@ -273,9 +275,15 @@ def watch(connection: Connection, id: str) -> None:
 
     async def follow() -> str:
         async with make_client(connection) as client:
-            await client.claim(name)
+            answer = await client.get(f"/v1/claims/{name}")
+            _print_now(connection, answer["data"])
+            if answer["data"]["status"] in ENDINGS.values():
+                return str(answer["data"]["status"])
+            # From the block that this answer was read from: nothing that happens meanwhile is missed.
+            height = int(answer["as_of"]["height"])
+            after = f"{height - 1}.{_WHOLE_BLOCK}" if height else "0.0"
             async with asyncio.timeout(connection.timeout_s):
-                async for event in client.events(after="0.0", claim=name):
+                async for event in client.events(after=after, claim=name):
                     _print_event(connection, event)
                     if event.type in ENDINGS:
                         return ENDINGS[event.type]
@@ -288,6 +296,17 @@ def watch(connection: Connection, id: str) -> None:
             f"{name} is not final after {connection.timeout_s:g} seconds", hint="Run it again.", code=NOT_FINAL
         ) from None
     connection.settings.note(f"{name} is {status}")
+
+
+def _print_now(connection: Connection, record: dict[str, Any]) -> None:
+    from node.cli.base import to_json
+    from node.cli.show import when
+
+    if connection.settings.json:
+        click.echo(to_json({"type": "claim", "data": record}))
+        return
+    waits = f", waits for {record['assigned']}" if record.get("assigned") else ""
+    click.echo(f"{when(record['changed_ms'])}  {record['id']} is {record['status']}{waits}")
 
 
 def _print_event(connection: Connection, event: Any) -> None:

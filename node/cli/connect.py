@@ -231,8 +231,6 @@ async def send(
     command can be taken up again. Raises Rejected for the first that the ledger refuses, NotFinal."""
     import msgspec
 
-    from node.client import Rejected
-
     account = account or make_account(connection, client)
     outcomes: list[Outcome] = []
     for start in range(0, len(batches), 500):
@@ -246,12 +244,23 @@ async def send(
         finally:
             await account.release(transaction.sequence for transaction in signed)
         for outcome in outcomes[start:]:
-            if outcome.status in ("rejected", "expired") or outcome.code:
-                text = outcome.result or outcome.status
-                raise Rejected(
-                    f"{text}: {outcome.detail}".rstrip(": "),
-                    code=outcome.code,
-                    hint="Nothing was changed by this transaction.",
-                    transactions=[msgspec.to_builtins(outcome)],
-                )
+            refuse_rejected(outcome)
     return outcomes
+
+
+def refuse_rejected(outcome: Outcome) -> None:
+    """Raises Rejected, with the ledger's reason in words, unless the transaction was or may still be carried out."""
+    if outcome.status not in ("rejected", "expired") and not outcome.code:
+        return
+    import msgspec
+
+    from node.cli.explain_command import look_up
+    from node.client import Rejected
+
+    entry = look_up(outcome.code) if outcome.code else None
+    raise Rejected(
+        f"{outcome.result or outcome.status}: {outcome.detail}".rstrip(": "),
+        code=outcome.code,
+        hint=f"{entry['meaning'] if entry else ''} Nothing was changed.".strip(),
+        transactions=[msgspec.to_builtins(outcome)],
+    )

@@ -36,7 +36,7 @@ def demo(settings: Settings, fhir: Path | None, nodes: int, keep: bool, director
       weal demo
       weal demo --fhir synthea-r4.ndjson.gz
       weal demo --keep && weal claim list
-    \b
+
     Patients become members. The chain's clock runs nine days a second: conditions become claims after the waiting
     period, are investigated, reviewed, published, settled and paid; half way the primary is killed. Each patient's
     record is moved in time as a whole, so that what happened in it falls into the months that are shown.

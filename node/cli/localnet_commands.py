@@ -269,9 +269,15 @@ def restart(settings: Settings, name: str, wipe: bool, directory: Path | None) -
         if net.is_running(name):
             net.stop([name])
         net.wipe(name)
+    height = net.height()
     net.restart(name)
+    if not net.state.groups:
+        net.wait_height(name, height)
     net.detach()
-    settings.result({"restarted": name, "wiped": wipe}, f"{name} runs and is ready")
+    text = f"{name} runs and has all {height} blocks"
+    if wipe:
+        text += "; it listens and does not vote until the chain is two windows further, as it may have voted before"
+    settings.result({"restarted": name, "wiped": wipe, "height": height}, text)
 
 
 @localnet.command()

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -59,7 +59,7 @@ def enrol(
       weal member enrol people.csv --as a
       weal member enrol --birth-month 1980-04 --as a
       grep -v '^#' people.csv | weal member enrol - --plan hospital-reimbursement --as b
-    \b
+
     Columns of the CSV: identity (or person, if the keyed value is known already), birth_month, and if wanted
     key (the member's own public key) and payer (a member such as M-000001 who pays for this one). Only the
     keyed value of an identity leaves this machine, never the identity.
@@ -236,20 +236,29 @@ def statement(connection: Connection, id: str) -> None:
 def _statement(record: dict[str, Any]) -> Any:
     from rich.console import Group
 
-    from node.cli.show import sheet, table
+    from node.cli.show import money, sheet, table
 
-    scalars = [(name.replace("_", " "), str(value)) for name, value in record.items() if _is_plain(value)]
-    parts: list[Any] = [sheet(scalars)]
-    for value in record.values():
-        rows: Sequence[dict[str, Any]] = (
-            value if isinstance(value, list) and value and isinstance(value[0], dict) else ()
+    columns = ("cycle", "disclosed", "members", "cases", "payouts", "fee", "share", "total so far")
+    rows = [
+        (
+            str(row["cycle"]),
+            row["disclosure_date"],
+            str(row["members"]),
+            str(row["cases"]),
+            row["payouts"],
+            row["fee"],
+            row["share"] or row["status"],
+            row["running_total"],
         )
-        if rows:
-            columns = [name for name in rows[0] if all(_is_plain(row.get(name)) for row in rows)]
-            cells = [[str(row.get(name, "")) for name in columns] for row in rows]
-            parts += ["", table([name.replace("_", " ") for name in columns], cells)]
-    return Group(*parts)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is not None and not isinstance(value, (dict, list))
+        for row in record.get("items", ())
+    ]
+    about = sheet(
+        [
+            ("member", record["member"]),
+            ("plan", record["plan"]),
+            ("pays through", record.get("pays_through")),
+            ("total", money(record, "total")),
+        ]
+    )
+    more = ["more cycles follow; see them with --json"] if record.get("next") else []
+    return Group(about, "", table(columns, rows, right=(0, 2, 3, 4, 5, 6, 7)), *more)

@@ -62,7 +62,7 @@ def start(
       weal node start
       weal node start /srv/weal --log-level debug
       WEAL_LISTEN_PORT=8801 weal node start harbour
-    \b
+
     The passphrase of the key comes from [node] passphrase_file, from the systemd credential
     weal-passphrase, or from a question at the terminal. SIGTERM and Ctrl-C stop the node in good order.
     """

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import rich_click as click
 
 from node.cli.base import USAGE, CommandError, output_options, parse_json_argument
-from node.cli.connect import Connection, make_account, make_client, node_options, send, signing_options
+from node.cli.connect import (
+    Connection,
+    make_account,
+    make_client,
+    node_options,
+    refuse_rejected,
+    send,
+    signing_options,
+)
 
 if TYPE_CHECKING:
     from node.claims.transaction import Action
@@ -135,22 +143,14 @@ async def _submit_signed(connection: Connection, raw: bytes, wait: bool) -> list
     id = decode_transaction(raw).id.hex()
     connection.settings.note(f"transaction {id}\n(safe to interrupt; take it up again with: weal tx wait {id})")
     async with make_client(connection) as client:
-        return check(await client.submit([raw], wait=wait, timeout_s=connection.timeout_s))
+        outcomes = await client.submit([raw], wait=wait, timeout_s=connection.timeout_s)
+        refuse_rejected(outcomes[0])
+        return outcomes
 
 
 async def _submit_actions(connection: Connection, actions: list[Action], wait: bool) -> list[Outcome]:
     async with make_client(connection) as client:
         return await send(connection, client, [actions], wait=wait)
-
-
-def check(outcomes: list[Outcome]) -> list[Outcome]:
-    """The same, or Rejected for the first that the ledger refused."""
-    from node.client import Rejected
-
-    for outcome in outcomes:
-        if outcome.status in ("rejected", "expired") or outcome.code:
-            raise Rejected(f"{outcome.result or outcome.status}: {outcome.detail}".rstrip(": "), code=outcome.code)
-    return outcomes
 
 
 def show_outcomes(connection: Connection, outcomes: list[Outcome]) -> None:

@@ -146,8 +146,9 @@ def show(console: Console, report: Report) -> None:
     table.add_column(style="dim")
     table.add_column()
     claims = ", ".join(f"{count} {name}" for name, count in figures.claims.items() if count)
+    views = f"{figures.view_changes} view change" + ("s" if figures.view_changes != 1 else "")
     rows = [
-        ("chain", f"{figures.height} blocks, {figures.view_changes} view changes, {figures.chain_days} days in "
+        ("chain", f"{figures.height} blocks, {views}, {figures.chain_days} days in "
                   f"{figures.seconds:.0f} s"),
         ("transactions", f"{figures.transactions} final, {figures.transactions_refused} refused by the ledger"),
         ("commit latency", f"p50 {figures.commit_p50_ms:.0f} ms, p99 {figures.commit_p99_ms:.0f} ms "

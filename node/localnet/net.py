@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _POLL_S: Final = 0.05
 _STOP_S: Final = 10.0
+_NOT_VOTING: Final = "not voting: "
+_PASSES_SOON: Final = ("waiting for the greetings", "starting")
 _PORT_TRIES: Final = 3
 
 
@@ -206,7 +208,31 @@ class Localnet:
             status, answer = ask(self.node(name).operator_port, "/readyz", timeout_s=1.0)
         except OSError as error:
             return f"it does not answer ({error})"
-        return "" if status == 200 else "; ".join(map(str, answer.get("reasons", ()))) or f"HTTP {status}"
+        reasons = [str(reason) for reason in answer.get("reasons", ())]
+        # A node that lost its store listens until the chain is further; waiting for that would be waiting for others.
+        if status == 200 or (reasons and all(map(_is_listening, reasons))):
+            return ""
+        return "; ".join(reasons) or f"HTTP {status}"
+
+    def wait_height(self, name: str, height: int, timeout_s: float | None = None) -> None:
+        """Wait until the node has committed block `height`. Raises LocalnetError if it does not in time, or ends."""
+        end = time.monotonic() + (self.ready_timeout_s if timeout_s is None else timeout_s)
+        reached: object = "nothing"
+        while True:
+            try:
+                _, answer = ask(self.node(name).port, "/v1/status", timeout_s=1.0)
+                reached = answer.get("as_of", {}).get("height", 0)
+                if isinstance(reached, int) and reached >= height:
+                    return
+            except OSError:
+                pass
+            if not self.is_running(name) or time.monotonic() >= end:
+                raise self._failure(name, f"did not reach block {height}, only {reached}")
+            time.sleep(_POLL_S)
+
+    def height(self) -> int:
+        """Height of the highest running node."""
+        return max((record["status"]["height"] for record in self.statuses() if "status" in record), default=0)
 
     def _failure(self, name: str, what: str) -> LocalnetError:
         tail = processes.log_tail(self.folder(name))
@@ -370,3 +396,7 @@ class Localnet:
                     record["reasons"] = [str(error)]
             found.append(record)
         return found
+
+
+def _is_listening(reason: str) -> bool:
+    return reason.startswith(_NOT_VOTING) and not reason.removeprefix(_NOT_VOTING).startswith(_PASSES_SOON)

@@ -57,6 +57,22 @@ def test_three_go_on_without_a_node_that_is_cut_off(tmp_path: Path) -> None:
         check_promises(net, report.told)
 
 
+def test_what_a_node_took_in_while_cut_off_is_committed_after_the_heal(tmp_path: Path) -> None:
+    """Alone with the transaction, it asks for another view; the others stay in theirs and have heard of nothing."""
+    with Localnet(n=4, directory=tmp_path / "net") as net:
+        alone, others = net.names[-1], net.names[:-1]
+        with Load(net, transactions=40, batch=10, run="before") as load:
+            load.wait_finished(60)
+        net.partition([alone], others)
+        with Load(net, rate=10, urls=[net.node(alone).url], organisations=[alone], run="alone") as stuck:
+            wait_until("it gives up its view", lambda: not _status(net, alone).get("active", True))
+            assert stuck.final == 0, "one of four decides nothing"
+            net.heal()
+            stuck.wait_final(10)
+        assert not stuck.report.refused
+        check_promises(net, {**load.report.told, **stuck.report.told})
+
+
 def test_a_node_of_another_chain_is_refused_and_disturbs_nobody(tmp_path: Path) -> None:
     with Localnet(n=4, directory=tmp_path / "net") as net:
         stranger, others = net.names[-1], net.names[:-1]
@@ -106,6 +122,10 @@ def wait_level_of_disk(net: Localnet) -> int:
     """Height after a cold start of all four from their own disks."""
     net.start()
     return wait_level(net)
+
+
+def _status(net: Localnet, name: str) -> dict[str, object]:
+    return next((record.get("status", {}) for record in net.statuses() if record["name"] == name), {})
 
 
 def _wait_still(net: Localnet, for_s: float = 3.0) -> None:

@@ -34,6 +34,7 @@ class Mix:
     byzantine: bool = False
     twins: bool = False
     rotate: tuple[int, ...] = field(default=(10_000,))
+    view_timeout_ms: tuple[int, ...] = (60,)
     clock_ms: tuple[int, ...] = (10_000,)
     """How far a first proposal's time may be off."""
     signatures: str = "keyed hash"
@@ -60,6 +61,17 @@ _MIXES: Final = (
         transactions=(15, 40),
         windows=(2, 4, 8),
         crashes=(0, 2),
+    ),
+    Mix(
+        name="hasty",
+        what="timeouts hardly longer than a round: views change in the middle of everything",
+        sizes=SMALL,
+        view_timeout_ms=(12, 20, 30),
+        delay_ms=(1, 14),
+        deaf=(0, 6),
+        crashes=(0, 3),
+        transactions=(15, 40),
+        windows=(2, 4, 8),
     ),
     Mix(name="crashes", what="nodes crash between any two writes or sends", crashes=(1, 8), blackouts=(0, 1)),
     Mix(

@@ -19,15 +19,14 @@ from tests.sim.mixes import Mix
 from tests.sim.network import Conditions, Network
 from tests.sim.node import Node
 
-VIEW_TIMEOUT_MS = 60
 VIEW_TIMEOUT_MAX_MS = 480
 WARM_UP_MS = 50
 
 
 def patience_ms(f: int) -> int:
     """After the network healed, a new transaction must be committed everywhere within so many full timeouts:
-    one to meet again, one for each faulty primary in a row, and as many again for views lost in between."""
-    return (4 + 3 * (f + 1)) * VIEW_TIMEOUT_MAX_MS
+    two to meet in one view again, and two for each faulty primary in a row and the honest one after them."""
+    return (2 + 2 * (f + 1)) * VIEW_TIMEOUT_MAX_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ class Simulation(Cluster):
         clock_ms = random.choice(mix.clock_ms)
         config = ReplicaConfig(
             window=random.choice(mix.windows),
-            view_timeout_ms=VIEW_TIMEOUT_MS,
+            view_timeout_ms=random.choice(mix.view_timeout_ms),
             view_timeout_max_ms=VIEW_TIMEOUT_MAX_MS,
             max_clock_ahead_ms=clock_ms,
             max_clock_behind_ms=clock_ms,

@@ -25,8 +25,8 @@ DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 PURE_IMPORTS: Final = {
     "__future__", "abc", "array", "bisect", "collections", "collections.abc", "contextlib", "csv", "dataclasses",
-    "datetime", "enum", "functools", "hashlib", "hmac", "heapq", "io", "itertools", "msgspec", "msgspec.structs", "operator",
-    "re", "struct", "types", "typing",
+    "datetime", "enum", "functools", "hashlib", "hmac", "heapq", "io", "itertools", "msgspec", "msgspec.structs",
+    "operator", "re", "struct", "types", "typing",
 }  # fmt: skip
 """No file, socket, process, thread, clock or random number comes from these. csv and io read text already in
 memory; of datetime, see `CLOCKS`."""

@@ -18,9 +18,16 @@ _STEP: Final = {Role.INVESTIGATOR: b"\x01", Role.REVIEWER: b"\x02", Role.PAYMENT
 
 def assign(registry: Registry, role: Role, claim: int, attempt: int, *, avoid: int = NO_ORGANISATION) -> int:
     """The organisation whose turn it is after `attempt` missed deadlines; `avoid` only if it is the only one."""
+    turns = rotation(registry, role, claim, avoid=avoid)
+    return turns[attempt % len(turns)]
+
+
+def rotation(registry: Registry, role: Role, claim: int, *, avoid: int = NO_ORGANISATION) -> tuple[int, ...]:
+    """One round of turns, from attempt 0 on; the rounds after it are the same."""
     holders = registry.holders[role]
     others = tuple(number for number in holders if number != avoid) or holders
     if len(others) == 1:
-        return others[0]
+        return others
     digest = sha256(b"weal/rotation/1\0" + _STEP[role] + claim.to_bytes(8, "big")).digest()
-    return others[(int.from_bytes(digest[:8], "big") + attempt) % len(others)]
+    first = int.from_bytes(digest[:8], "big") % len(others)
+    return others[first:] + others[:first]

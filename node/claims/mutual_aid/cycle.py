@@ -19,6 +19,7 @@ from node.claims.mutual_aid.records import (
     CycleRecord,
     CycleStatus,
     load_plan,
+    load_tally,
     save_cycle,
     save_plan,
     the_claim,
@@ -36,6 +37,8 @@ def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None
     record = load_plan(scope.state, number)
     if record.disclosure_ms != due_ms:
         raise InvariantBroken(f"plan {plan.code} discloses at {record.disclosure_ms}, not at {due_ms}")
+    if record.cycle > 1 and the_cycle(scope.state, number, record.cycle - 1).accumulated != record.accumulated:
+        raise InvariantBroken(f"the shares of plan {plan.code} do not add up to {record.accumulated}")
     day = plan.day_of(due_ms)
     units = take_head_counts(scope, number, day, record.units)
     members = sum(units)
@@ -75,11 +78,17 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     cycle = the_cycle(scope.state, number, index)
     if cycle.settlement_ms != due_ms or cycle.status is not CycleStatus.DISCLOSED:
         raise InvariantBroken(f"cycle {index} of plan {plan.code} is not due at {due_ms}")
+    # Exact here: the claims of the cycle before have left CONFIRMED, and those of this one come after this row.
+    if load_tally(scope.state, number).claims[ClaimStatus.CONFIRMED] != record.confirmed_cases:
+        raise InvariantBroken(f"plan {plan.code} has other than {record.confirmed_cases} confirmed claims")
     if cycle.members == 0 and record.confirmed_cases:
         carried = replace(cycle, status=CycleStatus.CARRIED, surplus_after=record.surplus)
         save_cycle(scope, number, index, carried)
         scope.emit(EventKind.CYCLE_CARRIED, plan=number, subject=index, value=record.confirmed_amount)
         return
+    if (cycle.accumulated, cycle.members) != (record.accumulated, sum(cycle.units)):
+        # Bills are differences of `accumulated`: if it moved since the disclosure, they no longer add up to debits.
+        raise InvariantBroken(f"cycle {index} of plan {plan.code} was disclosed at other totals than it is settled")
     payouts = record.confirmed_amount
     result = settle(
         payouts=payouts,

@@ -17,11 +17,12 @@ from node.claims.mutual_aid.records import (
     PlanState,
     PlanTally,
     load_plan,
+    load_tally,
     save_counters,
     save_plan,
     save_tally,
 )
-from node.claims.mutual_aid.transitions import DeadlineKind
+from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
 from node.claims.state import ReadState
 from node.claims.wire import Wire, encode
 
@@ -101,15 +102,20 @@ class MutualAid(Module):
         if kind != "plan":
             return
         plan = load_plan(state, number)
+        claims = load_tally(state, number).claims
+        # A cycle is settled before its claims are told, one deadline row each.
+        unpaid = claims[ClaimStatus.CONFIRMED] - plan.confirmed_cases + claims[ClaimStatus.SETTLED]
         broken = [
             text
             for text, holds in (
                 ("debits = payouts + fees + surplus", plan.debits == plan.payouts + plan.fees + plan.surplus),
                 ("settled = payable + paid", plan.payouts == plan.payable + plan.paid),
                 ("members = sum of the organisations' members", plan.members == sum(plan.units)),
+                ("something is payable while claims wait for payment", (plan.payable > 0) == (unpaid > 0)),
+                ("something is confirmed while cases are", (plan.confirmed_amount > 0) == (plan.confirmed_cases > 0)),
                 (
                     "no amount or count is negative",
-                    min(plan.surplus, plan.payable, plan.confirmed_amount, *plan.units) >= 0,
+                    min(plan.surplus, plan.payable, plan.confirmed_amount, unpaid, *plan.units, *claims) >= 0,
                 ),
             )
             if not holds

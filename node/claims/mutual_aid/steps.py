@@ -17,7 +17,7 @@ from node.claims.events import EventKind
 from node.claims.genesis import Benefit, Role
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import ConfirmPayment, Decision, Finding, Investigate, Reason, Review
-from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.assignment import assign, rotation
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import end_membership
 from node.claims.mutual_aid.records import (
@@ -32,7 +32,7 @@ from node.claims.mutual_aid.records import (
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry, Terms
 from node.claims.results import ResultCode
-from node.claims.types import HOUR_MS
+from node.claims.types import HOUR_MS, NO_ORGANISATION
 from node.claims.wire import decode_trusted, encode
 
 _REASONS: Final = frozenset(reason.value for reason in Reason)
@@ -68,35 +68,52 @@ def terms_of(registry: Registry, claim: ClaimRecord) -> Terms:
 
 
 def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
-    """A step's deadline has passed: the next organisation's turn."""
+    """A step's deadline has passed: the next organisation's turn.
+
+    If the chain stood still, it may have passed thousands of times. All of them are counted here at once, at a
+    cost bounded by one round of the rotation, so that neither the clock nor a transaction pays for the silence.
+    The events tell the last round only.
+    """
     claim = the_claim(scope.state, number)
     step = STEPS[claim.status]
-    late = claim.assigned
-    key = keys.tally(late)
-    tally = decode_trusted(OrganisationTally, scope.state.get(key) or encode(OrganisationTally()))
-    scope.state.put(key, encode(replace(tally, **{step.tally: getattr(tally, step.tally) + 1})))
-    attempt = claim.attempt + 1
+    turns = turns_of(registry, scope, claim, number)
+    period_ms = step_hours(terms_of(registry, claim), claim.status) * HOUR_MS
+    missed = (scope.now_ms - due_ms) // period_ms + 1
+    for later in range(min(missed, len(turns))):
+        times = (missed - later - 1) // len(turns) + 1
+        _count_missed(scope, turns[(claim.attempt + later) % len(turns)], step.tally, times)
+    attempt = claim.attempt + missed
+    for before in range(attempt - min(missed, len(turns)) + 1, attempt):
+        late, following = turns[(before - 1) % len(turns)], turns[before % len(turns)]
+        scope.emit(step.missed, plan=claim.plan, subject=number, organisation=following, value=late)
     move(
         scope,
         number,
         claim,
         step.missed,
-        deadline_ms=due_ms + step_hours(terms_of(registry, claim), claim.status) * HOUR_MS,
-        assigned=assigned_to(registry, scope, claim, number, attempt),
+        deadline_ms=due_ms + missed * period_ms,
+        assigned=turns[attempt % len(turns)],
         attempt=attempt,
-        value=late,
-        at_ms=due_ms,
+        value=turns[(attempt - 1) % len(turns)],
+        at_ms=due_ms + (missed - 1) * period_ms,
     )
 
 
-def assigned_to(registry: Registry, scope: Scope, claim: ClaimRecord, number: int, attempt: int) -> int:
-    """Whose turn the claim's current step is at `attempt`. Its enroller does not investigate, if another can."""
+def _count_missed(scope: Scope, organisation: int, field: str, times: int) -> None:
+    key = keys.tally(organisation)
+    tally = decode_trusted(OrganisationTally, scope.state.get(key) or encode(OrganisationTally()))
+    scope.state.put(key, encode(replace(tally, **{field: getattr(tally, field) + times})))
+
+
+def turns_of(registry: Registry, scope: Scope, claim: ClaimRecord, number: int) -> tuple[int, ...]:
+    """The rotation of the claim's current step. Its enroller does not investigate, if another can."""
     role = STEPS[claim.status].role
+    avoid = NO_ORGANISATION
     if role is Role.INVESTIGATOR:
-        return assign(registry, role, number, attempt, avoid=the_member(scope.state, claim.member).organisation)
-    if role is Role.REVIEWER:
-        return assign(registry, role, number, attempt, avoid=claim.investigator)
-    return assign(registry, role, number, attempt)
+        avoid = the_member(scope.state, claim.member).organisation
+    elif role is Role.REVIEWER:
+        avoid = claim.investigator
+    return rotation(registry, role, number, avoid=avoid)
 
 
 def claim_for(
@@ -110,7 +127,7 @@ def claim_for(
     claim = load_claim(scope.state, number)
     if claim is None:
         return None, ResultCode.UNKNOWN_CLAIM
-    while claim.deadline_ms and claim.deadline_ms <= scope.now_ms:
+    if claim.deadline_ms and claim.deadline_ms <= scope.now_ms:
         if claim.status not in STEPS:
             return None, ResultCode.CLOCK_BEHIND
         pass_on(registry, scope, claim.deadline_ms, number)
@@ -158,6 +175,9 @@ def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
     denied = action.decision is Decision.DENY
     if denied and not (action.clause and action.reason and len(action.evidence) == 32):
         return ResultCode.DENIAL_WITHOUT_GROUNDS
+    # An acceptance may name an item too; anything shorter than a commitment would be room for free text.
+    if len(action.evidence) not in (0, 32):
+        return ResultCode.NOT_A_COMMITMENT
     if code := _grounds_problem(terms, action.clause, action.reason):
         return code
     if denied:

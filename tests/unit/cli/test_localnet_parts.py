@@ -77,7 +77,10 @@ def test_the_state_file_is_found_from_below(tmp_path: Path) -> None:
     assert find_state(tmp_path / "localnet" / "a") == tmp_path / "localnet"
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"format":"weal-localnet/9","chain":"x","genesis":"","nodes":[],"organisations":[]}'])
+OTHER_FORMAT = '{"format":"weal-localnet/9","chain":"x","genesis":"","nodes":[],"organisations":[]}'
+
+
+@pytest.mark.parametrize("content", ["", "{}", OTHER_FORMAT])
 def test_a_damaged_state_file_is_refused_with_a_way_out(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ConfigError, match="weal"):

@@ -14,12 +14,12 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
+from node.claims.mutual_aid.actions import Reason
+from node.claims.results import ResultCode
 from node.cli.app import COMMANDS, weal
 from node.cli.base import CommandError, describe_error, exit_code_of
 from node.cli.desk_commands import REASONS
 from node.cli.explain_command import EXIT_CODES
-from node.claims.mutual_aid.actions import Reason
-from node.claims.results import ResultCode
 from node.errors import ConfigError, KeyFileError, Unavailable
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -175,5 +175,5 @@ def test_explain_says_so_if_there_is_no_such_code() -> None:
 
 
 def test_the_reasons_of_a_denial_are_the_ledgers() -> None:
-    assert REASONS == tuple(reason.name.lower().replace("_", "-") for reason in Reason)
+    assert tuple(reason.name.lower().replace("_", "-") for reason in Reason) == REASONS
     assert [int(reason) for reason in Reason] == list(range(1, len(REASONS) + 1))

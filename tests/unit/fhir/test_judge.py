@@ -172,9 +172,8 @@ def test_the_order_of_the_input_does_not_matter() -> None:
 
 
 def test_one_person_under_two_ids_joins_once_and_keeps_both_records() -> None:
-    number = {"identifier": [{"system": "s", "value": "1-2"}]}
     resources = (
-        patient("p", **number),
+        patient("p", identifier=[{"system": "s", "value": "1-2"}]),
         patient("q", identifier=[{"system": "s", "value": "12"}]),
         condition("c", TODAY - timedelta(days=3), of="q"),
         condition("d", TODAY, of="p"),

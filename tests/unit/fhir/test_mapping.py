@@ -53,9 +53,7 @@ def test_the_shipped_table_names_ailments_and_reasons_that_exist() -> None:
         ([], ("no-code", "", "no-code")),
     ],
 )
-def test_codings_come_to_an_ailment_or_a_reason(
-    codes: list[tuple[str, str]], expected: tuple[str, str, str]
-) -> None:
+def test_codings_come_to_an_ailment_or_a_reason(codes: list[tuple[str, str]], expected: tuple[str, str, str]) -> None:
     assert look_up(*codes) == expected
 
 

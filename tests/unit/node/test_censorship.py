@@ -99,3 +99,14 @@ def test_stuck_transactions_are_forwarded_once_per_view() -> None:
     watched.watch.view_entered(1, 800)
     assert watched.forward(800) == 1
     assert watched.watch.stuck({transaction(0, 1).id}, 800) == []
+
+
+def test_a_replica_between_views_tells_everybody_again_after_each_timeout() -> None:
+    """Nobody else may be in the view it waits for, and their primary may never have heard of it."""
+    watched = Watched()
+    assert watched.watch.unheard(400) == [], "gossip gets half a timeout"
+    assert len(watched.watch.unheard(1_000)) == 1
+    assert watched.watch.unheard(1_900) == []
+    assert len(watched.watch.unheard(2_000)) == 1
+    watched.overtake(2_100)
+    assert watched.suspicion(9_000) is None, "no primary was given it"

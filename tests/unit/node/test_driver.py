@@ -150,7 +150,7 @@ async def test_one_write_for_a_whole_step_before_anything_leaves() -> None:
 
     bench = Bench(answer)
     for sender in (1, 2, 3):
-        await bench.driver.received(ReplicaId(sender), MESSAGE, 10)
+        await bench.driver.inbox.post_received(ReplicaId(sender), MESSAGE, 10)
     async with bench.running():
         await until(lambda: len(bench.log) == 7, "all done")
     assert bench.log[0] == ("write", 3, 0)
@@ -172,7 +172,7 @@ async def test_commit_is_durable_then_in_the_state_then_told_and_only_then_votes
         return []
 
     bench = Bench(answer)
-    await bench.driver.received(ReplicaId(1), MESSAGE, 1)
+    await bench.driver.inbox.post_received(ReplicaId(1), MESSAGE, 1)
     async with bench.running():
         await until(lambda: ("forget", [b"old"]) in bench.log, "forgotten")
     assert [entry[0] for entry in bench.log] == ["write", "broadcast", "state", "told", "forget"]
@@ -188,7 +188,7 @@ async def test_synced_block_is_in_the_state_before_the_next_one_is_executed() ->
 
     bench = Bench(answer)
     for item in CHAIN[:3]:
-        bench.driver.synced(item.block, item.certificate)
+        bench.driver.inbox.post_synced(item.block, item.certificate)
     async with bench.running():
         await until(lambda: ("told", 3) in bench.log, "all committed")
     assert [entry for entry in bench.log if entry[0] != "write"] == [
@@ -200,7 +200,7 @@ async def test_block_that_does_not_execute_is_answered_with_its_fault() -> None:
     block = CHAIN[0].block
     bench = Bench(lambda event: [Execute(block=block)] if isinstance(event, Received) else [])
     bench.fault = "its state root is wrong"
-    await bench.driver.received(ReplicaId(1), Proposal(vote=_vote(block), block=block), 1)
+    await bench.driver.inbox.post_received(ReplicaId(1), Proposal(vote=_vote(block), block=block), 1)
     async with bench.running():
         await until(lambda: any(isinstance(event, BlockExecuted) for event in bench.events), "answered")
     assert bench.events[0] == Started()
@@ -251,6 +251,20 @@ async def test_few_transactions_wait_for_the_block_in_flight() -> None:
         await until(lambda: ("build", 40) in bench.log, "enough for another block")
 
 
+async def test_parent_that_cannot_be_built_on_is_answered_with_nothing() -> None:
+    bench = Bench(build_answer(1))
+
+    def not_executed(parent: Header) -> frozenset[bytes]:
+        raise InvalidBlock("it does not stand on the tip")
+
+    bench.in_flight = not_executed  # type: ignore[method-assign]
+    async with bench.running():
+        bench.pool.add(raw(0, 1))
+        bench.driver.work_arrived()
+        await until(lambda: any(isinstance(event, BlockBuilt) for event in bench.events), "answered")
+    assert bench.events[-1] == BlockBuilt(view=View(0), height=Height(1), block=None)
+
+
 async def test_due_deadline_is_work_without_transactions() -> None:
     bench = Bench(build_answer(1))
     bench.deadline_ms = 1_000
@@ -291,7 +305,7 @@ async def test_timers_fire_once_unless_cancelled_or_set_again() -> None:
     bench = Bench(answer)
     async with bench.running():
         await until(lambda: TimerFired(timer=Timer.PROGRESS) in bench.events, "fired")
-        await bench.driver.received(ReplicaId(2), MESSAGE, 1)
+        await bench.driver.inbox.post_received(ReplicaId(2), MESSAGE, 1)
         await until(lambda: ("misbehaved", 2, "done") in bench.log, "cancelled")
         assert Timer.RESEND not in bench.driver._timers
     assert bench.events.count(TimerFired(timer=Timer.RESEND)) == 1
@@ -302,23 +316,23 @@ async def test_peer_that_sends_too_much_is_held_back_and_others_are_not() -> Non
     flood = asyncio.ensure_future(_flood(bench.driver, 1, 3_000))
     await asyncio.sleep(0)
     assert not flood.done()
-    await asyncio.wait_for(bench.driver.received(ReplicaId(2), MESSAGE, 1), 5)
+    await asyncio.wait_for(bench.driver.inbox.post_received(ReplicaId(2), MESSAGE, 1), 5)
     async with bench.running():
         await asyncio.wait_for(flood, 10)
         await until(lambda: sum(isinstance(e, Received) for e in bench.events) == 3_001, "all taken in")
-    assert bench.driver._backlog[ReplicaId(1)] == [0, 0]
+    assert bench.driver.inbox.backlog(ReplicaId(1)) == 0
 
 
 async def _flood(driver: Driver, sender: int, count: int) -> None:
     for _ in range(count):
-        await driver.received(ReplicaId(sender), MESSAGE, 1)
+        await driver.inbox.post_received(ReplicaId(sender), MESSAGE, 1)
 
 
 async def test_disk_that_fails_ends_the_loop_before_anything_leaves() -> None:
     bench = Bench(lambda event: [persist(1), Broadcast(message=MESSAGE)] if isinstance(event, Received) else [])
     bench.write_error = StoreError("no space left")
     async with bench.running() as task:
-        await bench.driver.received(ReplicaId(1), MESSAGE, 1)
+        await bench.driver.inbox.post_received(ReplicaId(1), MESSAGE, 1)
         with pytest.raises(StoreError, match="no space left"):
             await asyncio.wait_for(asyncio.shield(task), 10)
     assert bench.log == []

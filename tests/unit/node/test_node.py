@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
 
+from consensus.errors import ProtocolViolation
+from consensus.types import ReplicaId
 from node.crypto import SigningKey
 from node.errors import ConfigError, KeyFileError, StoreError
+from node.frames import Channel
 from node.genesis import dump_genesis
 from node.keyfile import write_key
 from node.node import Node
 from tests.unit.node.nodes import NAMES, Cluster, running, until
+
+HOSTILE_CHANNELS = (Channel.CONSENSUS, Channel.TRANSACTIONS, Channel.SYNC)
 
 
 def heights(cluster: Cluster) -> set[int]:
@@ -161,6 +167,50 @@ async def test_failure_of_the_store_stops_the_node_and_is_told(tmp_path: Path, m
             await asyncio.wait_for(broken.wait_stopped(), 10)
         del cluster.nodes["a"]
         await all_equal(cluster, 1)
+
+
+async def test_thousand_hostile_messages_of_each_channel_leave_the_cluster_as_it_was(tmp_path: Path) -> None:
+    """Random bytes, and valid messages with a few bytes changed, as an authenticated peer could send them."""
+    async with running(tmp_path) as cluster:
+        node, random = cluster.nodes["a"], Random(7)
+        seen: dict[Channel, list[bytes]] = {channel: [] for channel in HOSTILE_CHANNELS}
+        transport = cluster.nodes["b"].transport
+        send, broadcast = transport.send, transport.broadcast
+
+        def listen_to_send(replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
+            seen[channel].append(payload)
+            return send(replica, channel, payload)
+
+        def listen_to_broadcast(channel: Channel, payload: bytes) -> None:
+            seen[channel].append(payload)
+            broadcast(channel, payload)
+
+        transport.send, transport.broadcast = listen_to_send, listen_to_broadcast  # type: ignore[method-assign]
+        await cluster.submit("b", [cluster.enrol(0) for _ in range(20)])
+        await all_equal(cluster, 1)
+        await until(lambda: all(seen.values()), "something valid of each kind")
+        tasks, pool = len(asyncio.all_tasks()), len(node.mempool)
+        refused = 0
+        for channel in HOSTILE_CHANNELS:
+            for number in range(1_000):
+                payload = bytearray(random.choice(seen[channel]) if number % 2 else random.randbytes(number % 300))
+                for _ in range(random.randint(1, 4)):
+                    if payload:
+                        payload[random.randrange(len(payload))] = random.randrange(256)
+                try:
+                    await node.peer_message(ReplicaId(1 + number % 3), channel, bytes(payload))
+                except ProtocolViolation:
+                    refused += 1
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+        assert refused > 1_000
+        transactions = [cluster.enrol(0)]
+        await cluster.submit("a", transactions)
+        fates = await node.wait_final([transactions[0].id], 20)
+        assert fates[0].state == "committed"
+        await all_equal(cluster, 2)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 3, "no task is stuck")
+        assert len(node.mempool) == pool == 0
 
 
 def test_key_of_a_stranger_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from consensus.messages import CommitCertificate, Domain, Phase
 from consensus.quorum import Member, MemberSet
 from consensus.types import Digest, Height, ReplicaId, View
 from node.crypto import SigningKey, VoteVerifier
-from node.sync import Announce, RangeReply, RangeRequest, Sync, SyncedBlock, SyncMessage, SyncSettings
+from node.sync import Sync, SyncSettings
+from node.sync_messages import Announce, RangeReply, RangeRequest, SyncedBlock, SyncMessage
 
 KEYS = [SigningKey(bytes([number]) * 32) for number in range(1, 5)]
 MEMBERS = MemberSet(epoch=0, members=tuple(Member(name=n, key=k.public) for n, k in zip("abcd", KEYS, strict=True)))
@@ -324,7 +325,7 @@ def test_blocks_the_core_does_not_take_are_delivered_again() -> None:
 
 
 def test_serving_is_bounded_in_bytes_and_rate() -> None:
-    side = Side(CHAIN, response_bytes=3_000, serve_bytes_per_second=2_000)
+    side = Side(CHAIN, response_bytes=3_000, serve_bytes_per_second=8_000)
     side.sync.connected(ReplicaId(2))
     side.sent.clear()
     ask = RangeRequest(number=7, first=1, count=60)

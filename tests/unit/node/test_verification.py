@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.verification import TransactionVerifier
+from node.verification import TransactionVerifier, cost
 from tests.unit.node.pools import raw, transaction
 
 
@@ -27,13 +27,13 @@ def test_bad_ones_are_none_and_never_remembered() -> None:
 
 
 def test_memory_is_bounded_in_number_and_bytes() -> None:
-    size = len(raw(0))
+    size = cost(raw(0))
     by_bytes = TransactionVerifier(remembered_bytes=3 * size)
     by_number = TransactionVerifier(remembered_max=2)
     for sequence in range(1, 10):
         for verifier in (by_bytes, by_number):
             verifier.resolve([raw(0, sequence)])
-    assert len(by_bytes._good) == 3 and by_bytes._bytes == 3 * size
+    assert len(by_bytes._good) == 3 and by_bytes._bytes == by_bytes._limit_bytes
     assert len(by_number._good) == 2
     assert by_bytes.resolve([raw(0, 9)])[0] is not None
     assert by_bytes.checked == 9

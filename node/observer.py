@@ -1,0 +1,91 @@
+"""What the driver reports, passed on: to sync, to whoever waits, to the log, to the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from consensus.messages import Evidence
+from consensus.types import Height, ReplicaId, View
+from node.executor import Committed
+from node.keyfile import mark_used
+from node.link import steady_ms
+
+if TYPE_CHECKING:
+    from node.node import Node
+
+log = logging.getLogger("weal.node")
+
+_ANNOUNCE_DELAY_S: Final = 0.1
+"""When the pool has run empty, peers hear of the last block after this long: one word for a burst of blocks."""
+
+
+class NodeObserver:
+    """The `Observer` of one node's driver."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._is_announcing = False
+
+    def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
+        header, certificate = committed.block.header, committed.certificate
+        now_ms = steady_ms()
+        self._node.counters["blocks"] += 1
+        self._node.counters["transactions"] += len(committed.transactions)
+        self._node.watch.committed(latest_arrival, now_ms)
+        if self._node.mempool.has_early:
+            senders = {self._node.verifier.decode(raw).sender for raw in committed.block.transactions}
+            if self._node.mempool.retry_early(sorted(senders), self._node.clock.now_ms(), now_ms):
+                self._node.driver.work_arrived()
+        self._node.sync.committed(now_ms)
+        self._node.feed.committed(header.height, committed.transactions)
+        if log.isEnabledFor(logging.INFO):
+            fields = {
+                "height": header.height,
+                "view": certificate.view,
+                "txs": len(committed.transactions),
+                "votes": f"{len(certificate.signatures)}/{self._node.members.n}",
+            }
+            took = {"took": f"{took_ms}ms"} if took_ms is not None else {"took": "synced"}
+            log.info("block committed", extra=fields | took)
+        if not self._is_announcing and len(self._node.mempool) == 0:
+            self._is_announcing = True
+            asyncio.get_running_loop().call_later(_ANNOUNCE_DELAY_S, self._announce)
+
+    def _announce(self) -> None:
+        self._is_announcing = False
+        self._node.sync.announce()
+
+    def fell_behind(self, height: Height) -> None:
+        self._node.sync.reported(height)
+
+    def view_entered(self, view: View, primary: ReplicaId, reason: str) -> None:
+        self._node.counters["view changes"] += 1
+        self._node.watch.view_entered(view, steady_ms())
+        name = self._node.members.members[primary].name
+        log.info(
+            "view entered: %s", reason, extra={"view": view, "primary": name, "height": self._node.executor.tip.height}
+        )
+
+    def view_change_started(self, view: View, reason: str) -> None:
+        log.warning("view change: %s", reason, extra={"view": view, "height": self._node.executor.tip.height})
+
+    def voting_changed(self, voting: bool, reason: str) -> None:
+        log.log(
+            logging.INFO if voting else logging.WARNING,
+            "this node votes: %s" if voting else "this node listens and does not vote: %s",
+            reason,
+            extra={"height": self._node.executor.tip.height},
+        )
+
+    def may_speak(self) -> None:
+        mark_used(Path(self._node.config.node.key))
+
+    def evidence_found(self, evidence: Evidence) -> None:
+        self._node.counters["equivocations"] += 1
+        name = self._node.members.members[evidence.first.replica].name
+        path = self._node.evidence.keep(evidence)
+        fields = {"peer": name, "height": evidence.first.height, "view": evidence.first.view, "file": path}
+        log.error("a replica signed two votes in one slot; the proof is kept", extra=fields)

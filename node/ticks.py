@@ -1,0 +1,61 @@
+"""What happens because time passes: sync, announcements, expiry, and a watch on the primary."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from node.frames import Channel
+from node.gossip import SLICE, encode_batch
+from node.link import steady_ms
+
+if TYPE_CHECKING:
+    from node.node import Node
+
+TICK_MS: Final = 100
+_TICKS_PER_ANNOUNCE: Final = 10
+
+
+class Ticks:
+    """The regular work of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        count = 0
+        due = steady_ms()
+        while True:
+            due = max(due, steady_ms()) + TICK_MS
+            await asyncio.sleep(max(0, due - steady_ms()) / 1000)
+            now_ms = steady_ms()
+            self._node.loop_lag_ms = now_ms - due
+            count += 1
+            self._node.sync.tick(now_ms)
+            if count % _TICKS_PER_ANNOUNCE == 0:
+                self._node.sync.announce()
+                self._node.mempool.expire(self._node.clock.now_ms())
+            self._watch_primary(now_ms)
+
+    def _watch_primary(self, now_ms: int) -> None:
+        """Forward what waits too long to the primary, and suspect one that leaves it out all the same."""
+        is_active = self._node.replica.active
+        if len(self._node.mempool) == 0 or (is_active and self._node.replica.primary == self._node.id):
+            return
+        in_flight = self._node.driver.in_flight()
+        waiting = self._node.watch.stuck(in_flight, now_ms) if is_active else self._node.watch.unheard(now_ms)
+        stuck = [p for p in waiting if self._node.mempool.admissible(p, self._node.clock.now_ms())]
+        for start in range(0, len(stuck), SLICE):
+            payload = encode_batch([pending.raw for pending in stuck[start : start + SLICE]])
+            if is_active:
+                self._node.transport.send(self._node.replica.primary, Channel.TRANSACTIONS, payload)
+            else:
+                self._node.transport.broadcast(Channel.TRANSACTIONS, payload)
+            self._node.counters["forwarded"] += len(stuck[start : start + SLICE])
+        if not is_active:
+            return
+        reason = self._node.watch.suspicion(in_flight, self._node.clock.now_ms, now_ms)
+        if reason is not None:
+            self._node.counters["censorship suspected"] += 1
+            self._node.driver.suspect(self._node.replica.view, reason)
