@@ -63,12 +63,3 @@ class EvidenceFolder:
         except OSError as error:
             raise StoreError(f"{path}: cannot keep evidence: {error.strerror}") from None
         return path
-
-    def all(self) -> list[tuple[str, bytes]]:
-        """(file name, proof) of everything kept, sorted by name. Raises StoreError."""
-        if not self._path.is_dir():
-            return []
-        try:
-            return [(path.name, path.read_bytes()) for path in sorted(self._path.glob("*.evidence"))]
-        except OSError as error:
-            raise StoreError(f"{self._path}: cannot read evidence: {error.strerror}") from None

@@ -111,7 +111,6 @@ class Mempool:
         self._pool: OrderedDict[bytes, Pending] = OrderedDict()
         self._slots: dict[tuple[bytes, int], bytes] = {}  # (sender, sequence) -> id
         self._used: dict[bytes, tuple[int, int]] = {}  # sender -> (transactions, bytes)
-        self._highest: dict[bytes, int] = {}  # sender -> highest sequence since it last had nothing waiting
         self._expiry: list[tuple[int, int, bytes]] = []  # heap of (valid_until_ms, arrival, id); may hold departed ids
         self._departed: OrderedDict[bytes, Departure] = OrderedDict()
         self._early: dict[bytes, list[bytes]] = {}
@@ -137,10 +136,6 @@ class Mempool:
     def departure(self, id: bytes) -> Departure | None:
         """Why a transaction left without a block; the last 65,536 are remembered."""
         return self._departed.get(id)
-
-    def highest_sequence(self, sender: bytes) -> int:
-        """The highest sequence this sender has used while it had something waiting; 0 if nothing waits."""
-        return self._highest.get(sender, 0)
 
     def fullness_bps(self) -> int:
         """How full the pool is, of 10,000; the tighter of its two bounds counts."""
@@ -242,7 +237,6 @@ class Mempool:
         cost = pending.size + TRANSACTION_OVERHEAD_BYTES
         count, size = self._used.get(pending.sender, (0, 0))
         self._used[pending.sender] = (count + 1, size + cost)
-        self._highest[pending.sender] = max(self._highest.get(pending.sender, 0), pending.transaction.sequence)
         self._pool[pending.id] = pending
         self._slots[slot] = pending.id
         self.size_bytes += cost
@@ -331,7 +325,7 @@ class Mempool:
         del self._slots[(pending.sender, pending.transaction.sequence)]
         count, size = self._used[pending.sender]
         if count == 1:
-            del self._used[pending.sender], self._highest[pending.sender]
+            del self._used[pending.sender]
         else:
             self._used[pending.sender] = (count - 1, size - cost)
         return pending

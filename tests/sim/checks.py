@@ -11,6 +11,7 @@ reports as soon as two certificates that exclude each other could exist:
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from consensus.block import Block, Header
@@ -62,16 +63,16 @@ class Checker:
 
     # What is said
 
-    def sent(self, replica: int, message: Message) -> None:
-        """An honest replica said something."""
+    def sent(self, replica: int, message: Message, executed: Container[Digest]) -> None:
+        """An honest replica said something. `executed`: the blocks it has ever found good."""
         if isinstance(message, Vote):
-            self._vote(replica, message)
+            self._vote(replica, message, executed)
         elif isinstance(message, Proposal):
-            self._vote(replica, message.vote)
+            self._vote(replica, message.vote, executed)
         elif isinstance(message, ViewChange):
             self._view_change(replica, message)
 
-    def _vote(self, replica: int, vote: Vote) -> None:
+    def _vote(self, replica: int, vote: Vote, executed: Container[Digest]) -> None:
         key = (replica, vote.phase, vote.view, vote.height)
         where = f"replica {replica}: {vote.phase.name} in view {vote.view} at height {vote.height}"
         if key in self._lost_slots:
@@ -83,6 +84,9 @@ class Checker:
             return
         if vote.view < self._asked.get(replica, 0):
             raise Violation(f"{where}, after it asked for view {self._asked[replica]}")
+        # A new primary repeats what a quorum had prepared, executed by honest ones among them; it may do so later.
+        if vote.phase is not Phase.PRE_PREPARE and vote.digest not in executed:
+            raise Violation(f"{where} for {vote.digest.hex()[:8]}, which it never executed")
         self.votes[key] = vote.digest
         # The primary's pre-prepare is its prepare.
         phase = Phase.COMMIT if vote.phase is Phase.COMMIT else Phase.PREPARE
@@ -169,10 +173,6 @@ class Checker:
             message = self._domain.vote(vote.phase, vote.view, vote.height, vote.digest, vote.replica)
             if not self._verify(self._members.members[vote.replica].key, vote.signature, message):
                 raise Violation(f"replica {replica}: evidence with a bad signature")
-
-    def executed_before_voting(self, replica: int, vote: Vote, is_executed: bool) -> None:
-        if not is_executed:
-            raise Violation(f"replica {replica} voted for {vote.digest.hex()[:8]} before executing it")
 
     # What is kept
 

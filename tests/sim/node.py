@@ -45,7 +45,7 @@ from consensus.events import (
 )
 from consensus.messages import CommitCertificate, Message
 from consensus.replica import Replica
-from consensus.types import ReplicaId
+from consensus.types import Digest, ReplicaId
 from tests.sim.application import GENESIS_TIME_MS, Application, make_block
 from tests.sim.checks import Violation
 from tests.sim.disk import Disk
@@ -87,6 +87,8 @@ class Node:
         self.disk = Disk()
         self.core: Replica | None = None
         self.app = Application(cluster.genesis, ())
+        self.found_good: set[Digest] = set()
+        """Every block this node ever executed or built. The checker's memory: crashes do not touch it."""
         self.incarnation = 0
         self.fuse: int | None = None
         self.pool: dict[bytes, None] = {}
@@ -300,7 +302,7 @@ class Node:
 
     def say(self, to: int | None, message: Message) -> None:
         """Send to one replica, or to all others. A crash may fall between two of the copies."""
-        self.sim.checker.sent(self.replica_id, message)
+        self.sim.checker.sent(self.replica_id, message, self.found_good)
         self.sim.check_durable(self, message)
         message = self.sim.on_the_wire(message)
         for target in self.sim.endpoints(self, to):
@@ -315,6 +317,8 @@ class Node:
 
     def _execute(self, block: Block) -> None:
         fault = self.app.execute(block)
+        if fault is None:
+            self.found_good.add(block.digest)
         event = BlockExecuted(digest=block.digest, fault=fault)
         self.sim.after(self.sim.work_delay(), self._answer, self.incarnation, event)
 
@@ -340,6 +344,7 @@ class Node:
             return None
         block = make_block(parent, chosen, self.clock_ms())
         self.app.keep(block)
+        self.found_good.add(block.digest)
         self.sim.checker.knows(block.header)
         return block
 

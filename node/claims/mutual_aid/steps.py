@@ -35,6 +35,7 @@ from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, NO_ORGANISATION
 from node.claims.wire import decode_trusted, encode
 
+CYCLES_AHEAD: Final = 100
 _REASONS: Final = frozenset(reason.value for reason in Reason)
 
 
@@ -188,7 +189,10 @@ def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
     if not fixed and not 0 < action.amount <= claim.claimed:
         return ResultCode.AMOUNT_OUT_OF_RANGE
     amount = claim.claimed if fixed else action.amount
-    cycle, disclosure_ms = next_disclosure(registry, scope, claim.plan)
+    upcoming = next_disclosure(registry, scope, claim.plan)
+    if upcoming is None:
+        return ResultCode.CLOCK_BEHIND
+    cycle, disclosure_ms = upcoming
     move(
         scope,
         action.claim,
@@ -235,14 +239,18 @@ def _grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:
     return ResultCode.OK
 
 
-def next_disclosure(registry: Registry, scope: Scope, plan: int) -> tuple[int, int]:
-    """(cycle, disclosure_ms) of the first disclosure after this block, even if the clock lags behind the plan."""
+def next_disclosure(registry: Registry, scope: Scope, plan: int) -> tuple[int, int] | None:
+    """(cycle, disclosure_ms) of the first disclosure after this block, even if the clock lags behind the plan.
+
+    None if it lags more than CYCLES_AHEAD cycles: a transaction must not cost what years of silence have left.
+    """
     record = load_plan(scope.state, plan)
-    cycle, disclosure_ms, settlement_ms = record.cycle, record.disclosure_ms, record.settlement_ms
-    while disclosure_ms <= scope.now_ms:
-        cycle += 1
+    disclosure_ms, settlement_ms = record.disclosure_ms, record.settlement_ms
+    for cycle in range(record.cycle, record.cycle + CYCLES_AHEAD + 1):
+        if disclosure_ms > scope.now_ms:
+            return cycle, disclosure_ms
         disclosure_ms, settlement_ms = registry.plans[plan].cycle_after(disclosure_ms, settlement_ms)
-    return cycle, disclosure_ms
+    return None
 
 
 def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) -> ResultCode:

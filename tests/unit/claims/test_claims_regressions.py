@@ -161,6 +161,20 @@ def test_deadlines_missed_at_once_are_those_missed_one_by_one(silent_hours: int)
     assert silent.state.records == punctual.state.records
 
 
+@pytest.mark.parametrize(("cycles", "code"), [(99, ResultCode.OK), (100, ResultCode.CLOCK_BEHIND)])
+def test_a_review_looks_a_bounded_number_of_cycles_ahead(cycles: int, code: ResultCode) -> None:
+    """It walked through every cycle that the clock had left: a second of work for a hundred bytes."""
+    chain = filed(hospital(cycle_days=1, gap_days=1, disclosure_hours=1, step_hours=8_784))
+    assert chain.do(turn(chain), Investigate(claim=1, finding=Finding.PASS, report=person(3))).code == 0
+    chain.application.genesis = replace(chain.genesis, deadlines_per_block=1)
+    silent = load_plan(chain.state, 0).disclosure_ms + cycles * DAY_MS - chain.now_ms
+    review = Review(claim=1, decision=Decision.ACCEPT, amount=100)
+    sent = chain.transaction(turn(chain), review, valid_ms=silent + HOUR_MS)
+    assert chain.block(sent, later_ms=silent).receipts[0].code == code
+    if code is ResultCode.OK:
+        assert the_claim(chain.state, 1).deadline_ms == chain.now_ms + DAY_MS
+
+
 def test_a_row_that_an_earlier_one_took_back_does_not_fire() -> None:
     chain = filed(hospital(cycle_days=30, gap_days=3, disclosure_hours=24))
     due_ms, fired = chain.now_ms + 5, []

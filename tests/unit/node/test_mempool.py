@@ -101,11 +101,11 @@ def test_accounts_return_to_nothing() -> None:
     pool = Pool()
     items = [transaction(sender, sequence) for sender in range(3) for sequence in range(1, 40)]
     pool.add(*(raw(sender, sequence) for sender in range(3) for sequence in range(1, 40)))
-    assert pool.mempool.highest_sequence(KEYS[1].public) == 39
+    assert pool.mempool.is_taken(KEYS[1].public, 39) and not pool.mempool.is_taken(KEYS[1].public, 40)
     pool.commit(*items)
     assert len(pool.mempool) == pool.mempool.size_bytes == 0
-    assert not pool.mempool._used and not pool.mempool._slots and not pool.mempool._highest
-    assert pool.mempool.highest_sequence(KEYS[1].public) == 0
+    assert not pool.mempool._used and not pool.mempool._slots
+    assert not pool.mempool.is_taken(KEYS[1].public, 39)
 
 
 def test_expired_transactions_leave_by_chain_time() -> None:
