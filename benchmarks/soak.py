@@ -3,7 +3,10 @@
     python -m benchmarks.soak                 ten minutes; writes build/soak.md and .json
     python -m benchmarks.soak --minutes 1     a short one
 
-Faults come in turn: kill -9 of the primary, SIGSTOP for some seconds, a node cut off, kill -9 of another node, two
+First the caches of every node are filled at full speed, so that what grows afterwards is not a cache that fills: a
+node remembers verified transactions, records and pages of the state up to fixed sizes, about 300 MiB in all.
+
+Then faults come in turn: kill -9 of the primary, SIGSTOP for some seconds, a node cut off, kill -9 of another node, two
 against two, a restart in good order; and at last kill -9 of all four. One node, the witness, is stopped and cut off
 like the others but never restarted before that: its process lives as long as the run, and shows what grows. Memory,
 file descriptors, threads, tasks and disk of every node are sampled all along. At the end
@@ -33,7 +36,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.first_figures import height_of, primary_of, wait_for
-from benchmarks.load import Load
+from benchmarks.load import Load, LoadReport
 from benchmarks.report import Report, machine
 from benchmarks.watch import MIB, Usage, usage
 from node.localnet import Localnet
@@ -43,7 +46,7 @@ log = logging.getLogger("benchmarks")
 SAMPLE_S: Final = 2.0
 FAULT_S: Final = 20.0
 QUIET_S: Final = 25.0
-"""After the load, until clients' connections are closed and what they held is gone."""
+"""Before and after the load, until clients' connections are closed and what they held is gone."""
 GROWTH_LIMIT: Final = 0.10
 """The witness's memory may grow by this part of itself from the middle third of the run to the last, ..."""
 GROWTH_FLOOR_BYTES: Final = 8 * MIB
@@ -220,10 +223,21 @@ _COUNTED: Final[dict[str, Callable[[Usage], int]]] = {
 }
 
 
+def warm_up(net: Localnet, transactions: int) -> LoadReport:
+    """Fill the caches: so many transactions as fast as they go."""
+    load = Load(net, batch=50, batches_open=40, transactions=transactions, run="warm-up", timeout_s=120.0)
+    load.prepare()
+    load.begin()
+    report = load.wait_finished(1_200)
+    log.info("%6.0f s  %-40s %7d final", report.seconds, "warm-up", len(report.told))
+    return report
+
+
 def soak(net: Localnet, minutes: float, rate: float, fault_s: float) -> dict[str, Any]:
     """Load and faults; answers what was seen. The cluster still runs afterwards."""
     witness = net.names[-1]
     watch = Watch(net)
+    time.sleep(QUIET_S)
     before = usage(net, witness, watch.begin_s)
     watch.start()
     with Load(net, rate=rate, run="soak", timeout_s=120.0) as load:
@@ -295,6 +309,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--fault-every", type=float, default=FAULT_S, help="seconds between faults (default %(default)s)"
     )
+    parser.add_argument(
+        "--warm-up", type=int, default=120_000, help="transactions that fill the caches first (default %(default)s)"
+    )
     parser.add_argument("--output", type=Path, default=None, help="folder of the report and, if it fails, the logs")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -303,8 +320,9 @@ def main(arguments: list[str] | None = None) -> int:
     host = machine()
     folder = Path(tempfile.mkdtemp(prefix="weal-soak-"))
     with Localnet(n=4, directory=folder / "net") as net:
+        warm = warm_up(net, options.warm_up) if options.warm_up else LoadReport(workers=[])
         found = soak(net, options.minutes, options.rate, options.fault_every)
-        ledger = check_promises(net, found["told"])
+        ledger = check_promises(net, {**warm.told, **found["told"]})
         found["height"], found["state_root"] = ledger.height, ledger.state_root.hex()
         found["explained"], found["unexplained"] = read_logs(net)
     command = " ".join(["python -m benchmarks.soak", *(sys.argv[1:] if arguments is None else arguments)])

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
+import msgpack
 import msgspec
 from aiohttp import web
 
@@ -34,21 +35,34 @@ MAX_TRANSACTIONS: Final = 4096
 POOL_RETRY_S: Final = 1
 FINAL: Final = frozenset({"committed", "expired", "rejected"})
 
-# Both bounds are checked against the announced lengths, before anything is allocated for them.
-_BATCH: Final = msgspec.msgpack.Decoder(
-    Annotated[
-        list[Annotated[bytes, msgspec.Meta(max_length=MAX_TRANSACTION_BYTES)]],
-        msgspec.Meta(min_length=1, max_length=MAX_TRANSACTIONS),
-    ]
-)
+
+def _unpack(body: bytes) -> list[bytes]:
+    """An array of byte strings and nothing else. Raises ValueError.
+
+    The limits are checked against the announced lengths, before anything is allocated for them.
+    """
+    raw = msgpack.unpackb(
+        body,
+        max_array_len=MAX_TRANSACTIONS,
+        max_bin_len=MAX_TRANSACTION_BYTES,
+        max_str_len=0,
+        max_map_len=0,
+        max_ext_len=0,
+    )
+    if not isinstance(raw, list) or not raw:
+        raise ValueError("expected an array of at least one")
+    for position, item in enumerate(raw):
+        if not isinstance(item, bytes):
+            raise ValueError(f"expected bytes at {position}")
+    return raw
 
 
 def raw_transactions(call: Call[Nothing, SubmitQuery, SubmitBody]) -> Sequence[bytes]:
     """The submitted transactions' bytes. Raises ApiError."""
     if call.request.content_type != JSON:
         try:
-            raw: Sequence[bytes] = _BATCH.decode(call.raw)
-        except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+            raw: Sequence[bytes] = _unpack(call.raw)
+        except (ValueError, msgpack.UnpackException) as error:
             raise ApiError(INVALID_BODY, f"not a msgpack array of transactions: {error}") from None
     else:
         raw = _from_json(call)

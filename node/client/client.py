@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+import msgpack
 import msgspec
 
 from node.client.errors import ClientError, NotFinal
@@ -106,7 +107,7 @@ class Client:
                 "POST",
                 "/v1/transactions",
                 query=query,
-                body=msgspec.msgpack.encode(list(raw)),
+                body=msgpack.packb(list(raw)),
                 media=MSGPACK,
                 extra_s=round_s if wait else 0.0,
                 patience_s=left_s,

@@ -1,4 +1,4 @@
-"""Whose turn it is: a rotation fixed by the claim's number, so that nobody chooses their investigator.
+"""Whose turn it is: a rotation fixed by the claim's number: even, though who files many claims can foresee it.
 
 The first organisation is drawn by a hash of step and claim number; each missed deadline passes the step
 to the next one in order of organisation number.
