@@ -19,27 +19,40 @@ from rich.text import Text
 
 PICTURE: Final = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.svg"
 WIDTH: Final = 118
-FIRST_LINES: Final = 26
-"""Lines from the beginning; then what matters of the end."""
+FIRST_LINES: Final = 12
+AROUND_THE_KILL: Final = 8
+"""Lines from the beginning and from the primary's end on; then the table of results."""
 
 
 def run_demo() -> list[str]:
-    """The demonstration's plain output, with colours. Raises CalledProcessError if it did not hold."""
+    """The demonstration's output as it is without a terminal. Raises CalledProcessError if it did not hold."""
     environment = {**os.environ, "COLUMNS": str(WIDTH)}
-    command = [sys.executable, "-m", "node.cli", "demo", "--colour"]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "node.cli", "demo"]
+    done = subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     return done.stdout.splitlines()
 
 
 def excerpt(lines: list[str]) -> list[str]:
     """The beginning, and from the table of results to the end; what lies between is said, not hidden."""
-    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
-    happened = next(number for number, line in enumerate(plain) if line.startswith("What happened"))
-    left_out = happened - FIRST_LINES
-    if left_out < 3:
-        return lines
-    note = f"\x1b[2m  ... {left_out} lines: every step of the claims, and what became of the input ...\x1b[0m"
-    return [*lines[:FIRST_LINES], "", note, "", *lines[happened:]]
+    happened = next(number for number, line in enumerate(lines) if line.startswith("What happened"))
+    killed = next(number for number, line in enumerate(lines) if "is killed" in line)
+    shown = [*lines[:FIRST_LINES], "", *lines[killed : killed + AROUND_THE_KILL], ""]
+    left_out = happened - FIRST_LINES - AROUND_THE_KILL
+    note = f"  ... and {left_out} more lines: every step of the claims, and what became of the input ..."
+    return [*shown, note, "", *lines[happened:]]
+
+
+def style_of(line: str) -> str:
+    """What a terminal would show in colour."""
+    if line.startswith("✓"):
+        return "green"
+    if "is killed" in line:
+        return "bold red"
+    if line.startswith("What happened"):
+        return "bold"
+    return "dim" if line.startswith("  ...") else ""
 
 
 def picture(lines: list[str]) -> str:
@@ -47,7 +60,7 @@ def picture(lines: list[str]) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ make demo", style="bold"))
     for line in lines:
-        console.print(Text.from_ansi(line.rstrip()), soft_wrap=True)
+        console.print(Text(line.rstrip(), style=style_of(line)), soft_wrap=True)
     svg = console.export_svg(title="weal demo")
     # The font that rich links lies on somebody's server; the reader's own monospace does.
     svg = re.sub(r"@font-face\s*\{[^}]*\}", "", svg)

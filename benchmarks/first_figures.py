@@ -47,11 +47,12 @@ def wait_for(what: str, holds: Callable[[], bool], timeout_s: float) -> None:
 def height_of(net: Localnet, name: str) -> int:
     """Height a node says it has; -1 if it does not answer."""
     record = next(record for record in net.statuses() if record["name"] == name)
-    return int(record["status"]["height"]) if "status" in record else -1
+    return int(record.get("status", {}).get("height", -1))
 
 
 def primary_of(net: Localnet) -> str:
-    return next(str(record["status"]["primary"]) for record in net.statuses() if "status" in record)
+    answers = [record.get("status", {}) for record in net.statuses()]
+    return next(str(status["primary"]) for status in answers if "primary" in status)
 
 
 def throughput(net: Localnet, seconds: float, batch: int, batches_open: int) -> dict[str, Any]:

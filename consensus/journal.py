@@ -25,7 +25,6 @@ from consensus.errors import InvariantBroken
 from consensus.messages import NewView, Phase, PreparedCertificate, ViewChange, Vote
 from consensus.types import Height, View, Wire
 
-
 PARTICIPATION: Final = b"P"
 """Key of the entry that says: this replica has voted, or was allowed to."""
 
@@ -71,6 +70,10 @@ class Journal:
         self.listening: ListeningRecord | None = None
         for key in sorted(entries):
             self._load(key, entries[key])
+        asked = self.view_change
+        if asked is not None and asked.view > self.view.view:
+            # The disk kept the view change and not the record after it: it may be said, so the view is given up.
+            self.view = ViewRecord(view=asked.view, active=False, new_view=None)
 
     def _load(self, key: bytes, value: bytes) -> None:
         kind = key[:1]

@@ -3,9 +3,9 @@
 A node that lost its disk (or came back from an old copy, or whose key runs twice) must not vote in a slot
 where it may have voted before (trap 42). So each start waits for the greetings of n - f replicas, itself
 counted. If one of them shows a vote or view change of this replica that it does not remember, or its store
-is new although the chain has blocks and its key may have voted before, it listens: it follows and serves, and votes again only once the chain
-has grown four windows beyond the highest certificate that n - f replicas had, in a view entered since, and
-later than every view that it is shown to have voted in or asked for.
+is new although the chain has blocks and its key may have voted before, it listens: it follows and serves, and
+votes again only once the chain has grown four windows beyond the highest certificate that n - f replicas had,
+in a view entered since, and later than every view that it is shown to have voted in or asked for.
 
 Four windows: its last votes may lie two above its tip of then, and that tip two above what those replicas
 know, since they may have committed votes of theirs outstanding for as much.

@@ -49,15 +49,16 @@ class Gossip:
     """Both directions for one node."""
 
     def __init__(
-        self, broadcast: Callable[[bytes], None], take_in: Callable[[Sequence[bytes]], Awaitable[None]]
+        self, broadcast: Callable[[bytes], None], take_in: Callable[[ReplicaId, Sequence[bytes]], Awaitable[bool]]
     ) -> None:
-        """`take_in` gets at most `SLICE` transactions of peers at a time."""
+        """`take_in` gets at most `SLICE` transactions of a peer at a time; False if no honest peer tells them."""
         self._broadcast = broadcast
         self._take_in = take_in
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._is_scheduled = False
-        self._incoming: deque[tuple[ReplicaId, list[bytes], int]] = deque()
+        self._incoming: dict[ReplicaId, deque[tuple[list[bytes], int]]] = {}
+        self._turns: deque[ReplicaId] = deque()  # peers with batches waiting, whose turn is next first
         self._backlog: Counter[ReplicaId] = Counter()
         self._wake = asyncio.Event()
         self.dropped = 0
@@ -89,17 +90,38 @@ class Gossip:
             self.dropped += len(raws)
             return
         self._backlog[replica] += len(payload)
-        self._incoming.append((replica, raws, len(payload)))
+        queue = self._incoming.setdefault(replica, deque())
+        if not queue:
+            self._turns.append(replica)
+        queue.append((raws, len(payload)))
         self._wake.set()
 
     async def run(self) -> None:
-        """Check what peers sent, slice by slice, for ever."""
+        """Check what peers sent, slice by slice, for ever. Peers take turns, batch by batch."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._incoming:
-                replica, raws, size = self._incoming.popleft()
-                for start in range(0, len(raws), SLICE):
-                    await self._take_in(raws[start : start + SLICE])
-                    await asyncio.sleep(0)
+            while self._turns:
+                replica = self._turns[0]
+                queue = self._incoming[replica]
+                raws, size = queue[0]
+                is_honest = await self._check(replica, raws)
+                # Gone only now: what comes meanwhile finds this peer in line already.
+                self._turns.popleft()
+                queue.popleft()
                 self._backlog[replica] -= size
+                if not is_honest:
+                    self.dropped += sum(len(raws) for raws, _ in queue)
+                    self._backlog[replica] = 0
+                    queue.clear()
+                if queue:
+                    self._turns.append(replica)
+
+    async def _check(self, replica: ReplicaId, raws: list[bytes]) -> bool:
+        for start in range(0, len(raws), SLICE):
+            is_honest = await self._take_in(replica, raws[start : start + SLICE])
+            await asyncio.sleep(0)
+            if not is_honest:
+                self.dropped += max(0, len(raws) - start - SLICE)
+                return False
+        return True

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Final
+
+from consensus.types import ReplicaId
 
 _HANDSHAKES_MAX: Final = 16
 """Handshakes under way at once: each may hold one frame of an unproven stranger in memory."""
@@ -10,6 +14,9 @@ _HANDSHAKES_PER_ADDRESS: Final = 8
 _ADDRESSES_MAX: Final = 1_024
 _FAILURES_BURST: Final = 20
 _FAILURE_COST_MS: Final = 1_000
+_REQUESTS_BURST: Final = 32
+"""Two windows of blocks, twice: more than an honest peer misses at once."""
+_REQUEST_COST_MS: Final = 50
 
 
 class LeakyBucket:
@@ -29,41 +36,71 @@ class LeakyBucket:
         return max(0, -(-(self._empty_at_ms - now_ms) // self._leak_ms))
 
 
+class Attempt:
+    """A handshake under way; `cut` ends it."""
+
+    __slots__ = ("address", "cut")
+
+    def __init__(self, address: str, cut: Callable[[], None]) -> None:
+        self.address = address
+        self.cut = cut
+
+
 class HandshakeGuard:
     """Who may try to connect now. Failures count against the remote address and are forgotten, one a second.
+
+    When too many handshakes are under way, the oldest of the address that has most of them makes room: an honest
+    one takes two round trips, so strangers who leave theirs half open cannot keep peers out.
 
     Peers behind one address (a relay, NAT, one machine) share its allowance, so a stranger there can slow
     their calls down; it cannot stop this node from calling them.
     """
 
     def __init__(self) -> None:
-        self._running: dict[str, int] = {}
+        self._running: list[Attempt] = []
         self._failures: dict[str, LeakyBucket] = {}
 
-    def enter(self, address: str, now_ms: int) -> bool:
-        """May a handshake with this address begin? If so, `leave` must follow."""
+    def enter(self, address: str, now_ms: int, cut: Callable[[], None]) -> Attempt | None:
+        """Begin a handshake with this address, to be given to `leave`; None if it may not begin now."""
         bucket = self._failures.get(address)
         if bucket is not None and bucket.level(now_ms) >= _FAILURES_BURST:
-            return False
-        mine = self._running.get(address, 0)
-        if mine >= _HANDSHAKES_PER_ADDRESS or sum(self._running.values()) >= _HANDSHAKES_MAX:
-            return False
-        self._running[address] = mine + 1
-        return True
+            return None
+        counts = Counter(attempt.address for attempt in self._running)
+        if counts[address] >= _HANDSHAKES_PER_ADDRESS:
+            return None
+        if len(self._running) >= _HANDSHAKES_MAX:
+            oldest = max(self._running, key=lambda attempt: counts[attempt.address])
+            self._running.remove(oldest)
+            oldest.cut()
+        attempt = Attempt(address, cut)
+        self._running.append(attempt)
+        return attempt
 
-    def leave(self, address: str, now_ms: int, *, is_good: bool) -> None:
-        left = self._running[address] - 1
-        if left:
-            self._running[address] = left
-        else:
-            del self._running[address]
+    def leave(self, attempt: Attempt, now_ms: int, *, is_good: bool) -> None:
+        if attempt in self._running:
+            self._running.remove(attempt)
         if is_good:
             return
+        address = attempt.address
         bucket = self._failures.pop(address, None) or LeakyBucket(_FAILURE_COST_MS)
         bucket.add(1, now_ms)
         self._failures[address] = bucket
         while len(self._failures) > _ADDRESSES_MAX:
             del self._failures[next(iter(self._failures))]
+
+
+class RequestGuard:
+    """How fast each peer may ask for blocks: 35 bytes of a request make this node read, pack and queue a megabyte."""
+
+    def __init__(self) -> None:
+        self._asked: dict[ReplicaId, LeakyBucket] = {}
+
+    def allows(self, replica: ReplicaId, now_ms: int) -> bool:
+        bucket = self._asked.setdefault(replica, LeakyBucket(_REQUEST_COST_MS))
+        if bucket.level(now_ms) >= _REQUESTS_BURST:
+            return False
+        bucket.add(1, now_ms)
+        return True
 
 
 class Penalties:

@@ -1,7 +1,9 @@
-"""What waits for the driver: events of its own and messages of peers in order, synced blocks behind them.
+"""What waits for the driver: events of its own and messages of peers, synced blocks behind them.
 
 Each peer may have only so much waiting. Its connection is not read while it has more, which holds back that
-peer and nobody else.
+peer and nobody else. Peers take turns, message by message: who floods makes others wait for as many of its
+messages as they have themselves. An event of this node's own waits for all that came before it, so that a
+timer that fires in a busy moment does not overtake the progress that would have stopped it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ class Inbox:
 
     def __init__(self) -> None:
         # Peers may connect before the driver runs, but Started is the core's first event.
-        self._events: deque[tuple[Event, int]] = deque([(Started(), 0)])
+        self._own: deque[tuple[int, Event]] = deque([(0, Started())])  # (messages to be taken first, event)
+        self._queues: dict[ReplicaId, deque[tuple[Received, int]]] = {}
+        self._turns: deque[ReplicaId] = deque()  # peers with messages waiting, whose turn is next first
+        self._posted = self._taken = 0  # messages of peers
         self._synced: deque[BlockSynced] = deque()
         self._backlog: dict[ReplicaId, list[int]] = {}  # messages and bytes waiting, by peer
         self._room = asyncio.Event()
@@ -33,7 +38,7 @@ class Inbox:
         """Set when something has come in; cleared by the driver."""
 
     def __bool__(self) -> bool:
-        return bool(self._events or self._synced)
+        return bool(self._own or self._turns or self._synced)
 
     def backlog(self, sender: ReplicaId) -> int:
         """Messages of a peer that wait."""
@@ -41,7 +46,7 @@ class Inbox:
 
     def post(self, event: Event) -> None:
         """Queue an event of this node's own."""
-        self._events.append((event, 0))
+        self._own.append((self._posted, event))
         self.filled.set()
 
     def post_synced(self, block: Block, certificate: CommitCertificate) -> None:
@@ -57,23 +62,33 @@ class Inbox:
             await self._room.wait()
         backlog[0] += 1
         backlog[1] += size
-        self._events.append((Received(sender=sender, message=message), size))
+        self._posted += 1
+        queue = self._queues.setdefault(sender, deque())
+        if not queue:
+            self._turns.append(sender)
+        queue.append((Received(sender=sender, message=message), size))
         self.filled.set()
 
     def take(self) -> Event | None:
         """The next event, synced blocks apart."""
-        if not self._events:
+        if self._own and self._own[0][0] <= self._taken:
+            return self._own.popleft()[1]
+        if not self._turns:
             return None
-        event, size = self._events.popleft()
-        if isinstance(event, Received):
-            backlog = self._backlog[event.sender]
-            backlog[0] -= 1
-            backlog[1] -= size
+        sender = self._turns.popleft()
+        queue = self._queues[sender]
+        event, size = queue.popleft()
+        if queue:
+            self._turns.append(sender)
+        self._taken += 1
+        backlog = self._backlog[sender]
+        backlog[0] -= 1
+        backlog[1] -= size
         return event
 
     def take_synced(self) -> BlockSynced | None:
         """The next synced block, if nothing else waits."""
-        return self._synced.popleft() if self._synced and not self._events else None
+        return self._synced.popleft() if self._synced and not (self._own or self._turns) else None
 
     def drained(self) -> None:
         """Let in peers that were held back."""

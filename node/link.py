@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -49,6 +51,14 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def cut(raw: sockets.socket | None) -> None:
+    """End a TCP connection. Closing alone would keep the socket, and all that waits to be sent on it, for as long
+    as the other side does not read."""
+    if raw is not None:
+        with suppress(OSError):  # it is closed already
+            raw.shutdown(sockets.SHUT_RDWR)
+
+
 class Link:
     """`run` serves the connection until it ends and says why."""
 
@@ -64,6 +74,7 @@ class Link:
         self.bytes_in = self.bytes_out = 0
         self.frames_in = self.frames_out = 0
         self._socket = socket
+        self._raw: sockets.socket | None = socket.get_extra_info("socket")  # a closed one no longer tells
         self._seals = secrets
         self._reason: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,7 +128,9 @@ class Link:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._socket.close(message=(self._reason or "").encode()[:100])
         except (TimeoutError, ConnectionError, RuntimeError, aiohttp.ClientError):
-            pass  # the peer does not answer; aiohttp drops the transport when the response ends
+            pass  # the peer does not answer
+        finally:
+            cut(self._raw)
 
     async def _read(self, receive: Receive) -> None:
         while True:
@@ -138,6 +151,8 @@ class Link:
         self.frames_in += 1
         self.bytes_in += len(frame)
         for channel, payload in decode_envelope(self._seals.incoming.open(frame)):
+            if self._reason is not None:
+                return  # what came before in this frame was enough to end the connection
             if channel is Channel.CONTROL:
                 self._control(payload)
             else:

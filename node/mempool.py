@@ -113,7 +113,7 @@ class Mempool:
         self._used: dict[bytes, tuple[int, int]] = {}  # sender -> (transactions, bytes)
         self._expiry: list[tuple[int, int, bytes]] = []  # heap of (valid_until_ms, arrival, id); may hold departed ids
         self._departed: OrderedDict[bytes, Departure] = OrderedDict()
-        self._early: dict[bytes, list[bytes]] = {}
+        self._early: dict[bytes, dict[bytes, None]] = {}  # sender -> raws in order of arrival
         self._early_count = 0
         self._arrivals = 0
         self.size_bytes = 0
@@ -188,6 +188,8 @@ class Mempool:
         code = self._admit(transaction, chain_ms)
         if code is not ResultCode.OK:
             if from_peer and code is ResultCode.SEQUENCE_TOO_HIGH:
+                if not self._verifier.check(raw, transaction):
+                    return _rejected(id, ResultCode.BAD_SIGNATURE, describe(ResultCode.BAD_SIGNATURE)), None
                 self._put_aside(transaction.sender, raw)
             # A transaction that is on the chain fails as a replay: say so instead.
             if code in _REPLAY_CODES and self._find_committed(id) is not None:
@@ -206,8 +208,9 @@ class Mempool:
 
     def _put_aside(self, sender: bytes, raw: bytes) -> None:
         if self._early_count < EARLY_MAX and len(raw) <= EARLY_BYTES:
-            self._early.setdefault(sender, []).append(raw)
-            self._early_count += 1
+            waiting = self._early.setdefault(sender, {})
+            self._early_count += raw not in waiting
+            waiting[raw] = None
 
     def retry_early(self, senders: Iterable[bytes], chain_ms: int, steady_ms: int) -> int:
         """Take in again what came too early from these senders; answers how many are in the pool now."""
@@ -292,16 +295,25 @@ class Mempool:
         self.expire(block_ms)
         return latest
 
-    def expire(self, chain_ms: int) -> int:
-        """Drop what no block after `chain_ms` may hold any more; answers how many."""
+    def expire(self, chain_ms: int, in_flight: Collection[bytes] = ()) -> int:
+        """Drop what no block after `chain_ms` may hold any more; answers how many.
+
+        `in_flight`: in blocks that are not final yet. Their times may lie before `chain_ms`, so these stay.
+        """
         dropped = 0
+        kept: list[tuple[int, int, bytes]] = []
         while self._expiry and self._expiry[0][0] <= chain_ms:
-            _, arrival, id = heapq.heappop(self._expiry)
+            _, arrival, id = entry = heapq.heappop(self._expiry)
             pending = self._pool.get(id)
             if pending is not None and pending.arrival == arrival:
+                if id in in_flight:
+                    kept.append(entry)
+                    continue
                 self._remove(id)
                 self._depart(id, Departure(state="expired", code=None, detail="it was not in a block in time"))
                 dropped += 1
+        for entry in kept:
+            heapq.heappush(self._expiry, entry)
         return dropped
 
     def reject(self, id: bytes, code: int | None, detail: str) -> None:

@@ -22,6 +22,7 @@ import msgspec
 
 from consensus.codec import decode_message
 from consensus.errors import InvariantBroken
+from consensus.messages import BlockRequest
 from consensus.replica import Replica, ReplicaConfig
 from consensus.types import ReplicaId
 from node import status
@@ -42,6 +43,7 @@ from node.fate import Fate, fate_of
 from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
 from node.gossip import SLICE, Gossip
+from node.guard import RequestGuard
 from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
 from node.link import steady_ms
 from node.mempool import Mempool, MempoolLimits, Submission
@@ -110,6 +112,7 @@ class Node:
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Any] = []
+        self._requests = RequestGuard()
         self._is_open = False
 
     def _check_peers(self) -> None:
@@ -325,10 +328,15 @@ class Node:
                 self.driver.work_arrived()
         return answers
 
-    async def _take_in_from_peers(self, raws: Sequence[bytes]) -> None:
-        _, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms(), from_peer=True)
+    async def _take_in_from_peers(self, replica: ReplicaId, raws: Sequence[bytes]) -> bool:
+        submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms(), from_peer=True)
         if added:
             self.driver.work_arrived()
+        if any(submission.code == ResultCode.BAD_SIGNATURE for submission in submissions):
+            # Nobody tells a transaction before checking it, and each of these costs a signature check.
+            self.transport.misbehaved(replica, "told a transaction with a wrong signature")
+            return False
+        return True
 
     def fate(self, id: bytes) -> Fate:
         """Where a transaction stands. What left without a block is remembered for a while only."""
@@ -362,7 +370,11 @@ class Node:
 
     async def peer_message(self, replica: ReplicaId, channel: Channel, payload: bytes) -> None:
         if channel is Channel.CONSENSUS:
-            await self.driver.inbox.post_received(replica, decode_message(payload), len(payload))
+            message = decode_message(payload)
+            if isinstance(message, BlockRequest) and not self._requests.allows(replica, steady_ms()):
+                self.transport.misbehaved(replica, "asks for blocks faster than it can need them")
+                return
+            await self.driver.inbox.post_received(replica, message, len(payload))
         elif channel is Channel.TRANSACTIONS:
             self.gossip.received(replica, payload)
         else:

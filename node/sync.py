@@ -120,6 +120,7 @@ class Sync:
         self._window = window
         self.peers: dict[ReplicaId, PeerStatus] = {}
         self._passed_over_until_ms: dict[ReplicaId, int] = {}  # outlives connections
+        self._allowances: dict[ReplicaId, int] = {}  # of peers that are away: calling again brings no new one
         self._requests: OrderedDict[int, _Request] = OrderedDict()
         self._ready: dict[int, _Ready] = {}
         self._ready_bytes = 0
@@ -148,11 +149,15 @@ class Sync:
     # Events
 
     def connected(self, replica: ReplicaId) -> None:
-        self.peers[replica] = PeerStatus(allowance=self._settings.serve_bytes_per_second, waiting=[])
+        self.disconnected(replica)  # the connection that this one replaces, if any
+        allowance = self._allowances.pop(replica, self._settings.serve_bytes_per_second)
+        self.peers[replica] = PeerStatus(allowance=allowance, waiting=[])
         self._announce(replica)
 
     def disconnected(self, replica: ReplicaId) -> None:
-        self.peers.pop(replica, None)
+        peer = self.peers.pop(replica, None)
+        if peer is not None:
+            self._allowances[replica] = peer.allowance
         for number in [n for n, request in self._requests.items() if request.peer == replica]:
             del self._requests[number]
 

@@ -35,7 +35,7 @@ class Ticks:
             self._node.sync.tick(now_ms)
             if count % _TICKS_PER_ANNOUNCE == 0:
                 self._node.sync.announce()
-                self._node.mempool.expire(self._node.clock.now_ms())
+                self._node.mempool.expire(self._node.clock.now_ms(), self._node.driver.in_flight())
             self._watch_primary(now_ms)
 
     def _watch_primary(self, now_ms: int) -> None:

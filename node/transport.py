@@ -13,6 +13,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
@@ -25,7 +26,7 @@ from node.crypto import SigningKey
 from node.frames import MAX_FRAME_BYTES, TAG_BYTES, Channel
 from node.guard import HandshakeGuard, Penalties
 from node.handshake import Acceptor, Dialer, Refusal
-from node.link import Link, Socket, steady_ms
+from node.link import Link, Socket, cut, steady_ms
 
 log = logging.getLogger("weal.transport")
 
@@ -180,6 +181,8 @@ class Transport:
         if peer is None:
             return
         self.counters["misbehaviour"] += 1
+        if peer.penalties.is_banned(steady_ms()):
+            return  # what it had sent before it was cut off
         log.warning("peer misbehaved: %s", reason, extra={"peer": peer.name})
         if peer.penalties.add(1, steady_ms()) and peer.link is not None:
             peer.link.close("it misbehaved too often")
@@ -246,7 +249,14 @@ class Transport:
     async def accept(self, request: web.Request) -> web.StreamResponse:
         """Serve GET /v1/peer."""
         address = request.remote or ""
-        if self._is_stopping or not self._guard.enter(address, steady_ms()):
+        deadline = asyncio.timeout(self._settings.handshake_timeout_ms / 1000)
+
+        def make_room() -> None:
+            with suppress(RuntimeError):  # it is over
+                deadline.reschedule(0)
+
+        attempt = None if self._is_stopping else self._guard.enter(address, steady_ms(), make_room)
+        if attempt is None:
             self.counters["accept: too many attempts"] += 1
             return web.Response(status=429, headers={"Retry-After": "5"}, text="too many failed handshakes\n")
         socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_MESSAGE_BYTES, autoping=True, timeout=1.0)
@@ -254,7 +264,7 @@ class Transport:
         peer: Peer | None = None
         is_good = False
         try:
-            async with asyncio.timeout(self._settings.handshake_timeout_ms / 1000):
+            async with deadline:
                 await socket.prepare(request)
                 acceptor = Acceptor(self._key, self._genesis, self._by_key.__contains__)
                 answer, key = acceptor.answer(await _receive_bytes(socket))
@@ -270,7 +280,7 @@ class Transport:
         except (ConnectionError, TimeoutError, aiohttp.ClientError, RuntimeError) as error:
             await self._refuse(socket, address, Refusal("broke off", f"{type(error).__name__}: {error}"))
         finally:
-            self._guard.leave(address, steady_ms(), is_good=is_good)
+            self._guard.leave(attempt, steady_ms(), is_good=is_good)
         if link is not None and peer is not None:
             await self._serve(peer, link)
         return socket
@@ -278,11 +288,14 @@ class Transport:
     async def _refuse(self, socket: web.WebSocketResponse, address: str, refusal: Refusal) -> None:
         self.counters[f"accept: {refusal.reason}"] += 1
         log.info("connection refused: %s", refusal, extra={"address": address})
+        raw = socket.get_extra_info("socket")
         try:
             async with asyncio.timeout(1):
                 await socket.close(code=_CLOSE_REFUSED, message=str(refusal).encode()[:100])
         except (ConnectionError, TimeoutError, RuntimeError, aiohttp.ClientError):
             log.debug("the refused side is gone already", extra={"address": address})
+        finally:
+            cut(raw)
 
     # Both
 
@@ -320,6 +333,9 @@ class Transport:
         """Make `link` the connection to its peer, unless a better one is open."""
         if not self._may_connect(peer):
             return False
+        if not link.dialed:
+            # Each one costs a greeting and a new allowance of much else; an honest peer calls again ever more slowly.
+            peer.penalties.add(1, steady_ms())
         old = peer.link
         if old is not None and not old.is_closing:
             is_stale = old.quiet_ms() > 3 * self._settings.keepalive_ms

@@ -125,7 +125,7 @@ class Demo:
 
     def _start(self, net: Localnet) -> None:
         self.screen.board.step = "starting the nodes"
-        self.screen.board.nodes = [{"name": name, "height": 0, "up": False} for name in self.names]
+        self.screen.board.nodes = [{"name": name, "height": 0, "up": False, "starting": True} for name in self.names]
         net.start()
         self.screen.say(f"{len(self.names)} nodes run, each its own process: {', '.join(self.names)}")
 
@@ -239,6 +239,7 @@ class Demo:
         while True:
             for node in board.nodes:
                 node["up"] = net.is_running(node["name"])
+                node["starting"] = False
                 if not node["up"]:
                     node["primary"], node["behind"] = False, 0
                     continue

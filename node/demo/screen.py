@@ -85,6 +85,8 @@ class Screen:
             nodes.add_column(name, justify="right" if name == "height" else "left")
         for node in board.nodes:
             state = Text("● running", style="green") if node["up"] else Text("✗ killed", style="bold red")
+            if node.get("starting"):
+                state = Text("○ starting", style="dim")
             if node["up"] and node.get("behind"):
                 state = Text(f"◐ catching up, {node['behind']} behind", style="yellow")
             role = Text("primary", style="bold") if node.get("primary") else Text("")

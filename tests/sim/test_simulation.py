@@ -23,6 +23,7 @@ SEEDS_THAT_ONCE_FAILED = [
     ("clocks", 3455),  # a replica that only listened never noticed what it had missed
     ("storm", 2868),  # own votes of views left long ago were kept for ever
     ("partitions", 660),  # blocks committed and not synced were not given to those who asked
+    ("storm", 10_178),  # a crash between a view change and the record that the view is given up: asked twice
     ("wipes", 2933),  # two late starters and a wiped node: the schedule was at fault
     ("byzantine-crashes", 89),  # a late starter besides a faulty replica: the schedule was at fault
     ("twins", 76),

@@ -105,8 +105,10 @@ def test_a_report_shows_every_figure(tmp_path: Path) -> None:
 
 def test_the_picture_keeps_the_end_and_asks_for_nothing_from_elsewhere() -> None:
     lines = [f"line {number}" for number in range(60)] + ["What happened", "the end"]
+    lines[30] = "harbour, the primary, is killed"
     kept = excerpt(lines)
     assert kept[-1] == "the end"
+    assert lines[30] in kept
     assert len(kept) < len(lines)
     svg = picture(kept)
     assert "url(" not in svg.replace("url(#", "")

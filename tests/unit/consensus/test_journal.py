@@ -89,3 +89,14 @@ def test_an_emptied_journal_is_not_a_new_one() -> None:
 def test_nonsense_in_the_journal_stops_the_replica() -> None:
     with pytest.raises(InvariantBroken, match="unknown journal key"):
         Journal({b"?": b""}, Disk())
+
+
+def test_a_kept_view_change_gives_up_its_view_even_if_the_record_was_lost() -> None:
+    """A disk may keep the first of two writes: what may have been said is said again, and nothing else."""
+    disk = Disk()
+    journal = Journal({}, disk)
+    asked = CHAIN.view_change(1, 2)
+    journal.keep_view_change(asked)
+    again = Journal(dict(disk), disk)
+    assert (again.view.view, again.view.active, again.view.new_view) == (View(2), False, None)
+    assert again.view_change == asked
