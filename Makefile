@@ -3,10 +3,9 @@ VENV   ?= .venv
 PYTHON ?=
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# Real node processes share the machine with the test that drives them: cluster tests run one at a time.
 WORKERS ?= auto
 
-.PHONY: help demo test check test-slow sim cluster bench soak full-size lock clean
+.PHONY: help demo test check test-slow sim cluster bench soak full-size picture lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,9 +13,11 @@ help:
 	@echo "make test       format, lint, types and the fast tests, with a four-node smoke test"
 	@echo "make test-slow  the simulator's long runs, crash tests and clusters of real processes"
 	@echo "make sim        only the simulator: SEEDS=first:end"
+	@echo "make cluster    only the clusters of real processes"
 	@echo "make bench      first speed figures, as build/first-figures.md and .json"
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
 	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
+	@echo "make picture    the picture of the demonstration in the README, from a real run"
 	@echo "make lock       pin the dependencies again, with hashes"
 	@echo "make clean      remove what the targets made, .venv included"
 
@@ -45,6 +46,7 @@ check: $(VENV)/.dev
 test: check
 	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m "not slow"
 
+# Cluster tests run one at a time: real node processes share the machine with the test that drives them.
 test-slow: $(VENV)/.dev
 	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m "slow and not cluster"
 	$(PYTEST) -m "slow and cluster"
@@ -66,6 +68,9 @@ SEEDS ?= 0:1000
 JOBS ?= $(shell nproc)
 sim: $(VENV)/.dev
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+picture: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.demo_picture
 
 # One lock for every supported Python: --universal keeps the marker lines and the hashes of all wheels.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet

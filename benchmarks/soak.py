@@ -55,6 +55,8 @@ LEFT_OVER: Final = 8
 """Descriptors or tasks more than before the load: a database's new files, a connection just being made."""
 
 EXPLAINED: Final[dict[str, str]] = {
+    r"WRN view change: planned rotation": "the primary changes each 10,000 blocks",
+    r"WRN view change: transaction": "a primary that came back, or starved for processor time, left one waiting",
     r"WRN view change: ": "a primary was killed, stopped or cut off, and the others replace it",
     r"WRN cannot connect: ": "a peer was killed, stopped or cut off",
     r"WRN (isolated by the operator|isolation ended)": "this program cut the network, and healed it",
@@ -278,7 +280,7 @@ def report_of(found: dict[str, Any], command: str, host: dict[str, str], minutes
         ("not carried out", f"{sum(found['refused'].values())}", "; ".join(found["refused"]) or "none"),
         ("due and not sent in time", f"{load.late}", "the key's replay window was full while the cluster stood still"),
         ("latency from due to final", f"{load.latency_ms(50):.0f} ms p50", f"p99 {load.latency_ms(99):.0f} ms, "
-         f"highest {load.latency_ms(100):.0f} ms: the time that a fault stops the cluster"),
+         f"highest {load.latency_ms(100):.0f} ms: a client waits up to 20 s for a stopped node before it asks another"),
         ("height", f"{found['height']:,}", f"state root {found['state_root'][:16]}... on all four"),
         ("explained log lines", f"{sum(found['explained'].values())}", "warnings and errors; see below"),
         ("unexplained log lines", f"{len(found['unexplained'])}", ""),

@@ -319,7 +319,9 @@ class Driver:
         self._flying[block.digest] = (block.height, ids)
 
     def _note_seen(self, message: Message) -> None:
-        if isinstance(message, Proposal) and len(self._seen_ms) < 1_024:
+        # Within reach of the chain, so that it passes them: others would fill this for ever.
+        is_near = isinstance(message, Proposal) and 0 < message.block.height - self.replica.tip.height <= 1_024
+        if isinstance(message, Proposal) and is_near and len(self._seen_ms) < 1_024:
             self._seen_ms.setdefault(message.block.digest, (message.block.height, steady_ms()))
 
     # Making it so

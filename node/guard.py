@@ -16,7 +16,9 @@ _FAILURES_BURST: Final = 20
 _FAILURE_COST_MS: Final = 1_000
 _REQUESTS_BURST: Final = 32
 """Two windows of blocks, twice: more than an honest peer misses at once."""
-_REQUEST_COST_MS: Final = 50
+_REQUEST_COST_MS: Final = 20
+_REQUESTS_FORGIVEN: Final = 16
+"""Surplus requests that count as one misdeed: who misses blocks that nobody has repeats itself, too."""
 
 
 class LeakyBucket:
@@ -94,10 +96,17 @@ class RequestGuard:
 
     def __init__(self) -> None:
         self._asked: dict[ReplicaId, LeakyBucket] = {}
+        self._refused: Counter[ReplicaId] = Counter()
+
+    def is_flood(self, replica: ReplicaId) -> bool:
+        """After a refused request: are there so many by now that it counts as a misdeed?"""
+        return self._refused[replica] % _REQUESTS_FORGIVEN == 0
 
     def allows(self, replica: ReplicaId, now_ms: int) -> bool:
+        """May this request be served? The peer repeats those that are dropped, if it is honest."""
         bucket = self._asked.setdefault(replica, LeakyBucket(_REQUEST_COST_MS))
         if bucket.level(now_ms) >= _REQUESTS_BURST:
+            self._refused[replica] += 1
             return False
         bucket.add(1, now_ms)
         return True
@@ -118,6 +127,8 @@ class Penalties:
     def add(self, points: int, now_ms: int) -> bool:
         """Count; answers whether the peer is to be cut off now."""
         self.total += points
+        if self.is_banned(now_ms):
+            return False  # what it had sent before it was cut off
         self._bucket.add(points, now_ms)
         if self._bucket.level(now_ms) < self.LIMIT:
             return False

@@ -372,7 +372,8 @@ class Node:
         if channel is Channel.CONSENSUS:
             message = decode_message(payload)
             if isinstance(message, BlockRequest) and not self._requests.allows(replica, steady_ms()):
-                self.transport.misbehaved(replica, "asks for blocks faster than it can need them")
+                if self._requests.is_flood(replica):
+                    self.transport.misbehaved(replica, "asks for blocks faster than it can need them")
                 return
             await self.driver.inbox.post_received(replica, message, len(payload))
         elif channel is Channel.TRANSACTIONS:

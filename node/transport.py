@@ -181,9 +181,8 @@ class Transport:
         if peer is None:
             return
         self.counters["misbehaviour"] += 1
-        if peer.penalties.is_banned(steady_ms()):
-            return  # what it had sent before it was cut off
-        log.warning("peer misbehaved: %s", reason, extra={"peer": peer.name})
+        if not peer.penalties.is_banned(steady_ms()):
+            log.warning("peer misbehaved: %s", reason, extra={"peer": peer.name})
         if peer.penalties.add(1, steady_ms()) and peer.link is not None:
             peer.link.close("it misbehaved too often")
 

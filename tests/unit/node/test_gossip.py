@@ -21,8 +21,9 @@ class Wire:
         self.taken: list[list[bytes]] = []
         self.gossip = Gossip(lambda payload: self.told.append(decode_batch(payload)), self.take_in)
 
-    async def take_in(self, raws: Sequence[bytes]) -> None:
+    async def take_in(self, replica: ReplicaId, raws: Sequence[bytes]) -> bool:
         self.taken.append(list(raws))
+        return True
 
 
 async def test_what_comes_in_one_turn_leaves_in_one_batch() -> None:

@@ -15,7 +15,7 @@ from consensus.quorum import Member, MemberSet
 from consensus.types import Digest, ReplicaId
 from node.crypto import SigningKey
 from node.frames import LIMITS, MAX_FRAME_BYTES, MERGED_BYTES, Channel, Outbox, encode_envelope
-from node.guard import HandshakeGuard, LeakyBucket, Penalties
+from node.guard import Attempt, HandshakeGuard, LeakyBucket, Penalties
 from node.handshake import Dialer, Secrets
 from node.transport import PEER_PATH, Transport, TransportSettings
 from tests.unit.node.nodes import free_port, until
@@ -316,20 +316,31 @@ def test_outbox_is_bounded_per_channel() -> None:
 
 def test_guard_bounds_handshakes_and_forgets_failures() -> None:
     guard = HandshakeGuard()
-    assert sum(guard.enter("a", 0) for _ in range(20)) == 8
-    assert sum(guard.enter("b", 0) for _ in range(20)) == 8
-    assert not guard.enter("c", 0)
-    for _ in range(8):
-        guard.leave("a", 0, is_good=True)
+
+    def enter(address: str, now_ms: int = 0) -> Attempt | None:
+        return guard.enter(address, now_ms, lambda: cut.append(address))
+
+    cut: list[str] = []
+    running = [attempt for attempt in (enter("a") for _ in range(20)) if attempt is not None]
+    assert len(running) == 8
+    assert len([attempt for attempt in (enter("b") for _ in range(20)) if attempt is not None]) == 8
+    assert cut == []
+    # The crowd makes room for those who come from elsewhere, not for each other.
+    assert enter("c") is not None and cut == ["a"]
+    assert enter("c") is not None and cut == ["a", "b"]
+    for attempt in running:
+        guard.leave(attempt, 0, is_good=True)
     for _ in range(40):
-        if guard.enter("a", 0):
-            guard.leave("a", 0, is_good=False)
-    assert not guard.enter("a", 0)
-    assert guard.enter("c", 0)
-    assert guard.enter("a", 2_000)
+        failed = enter("a")
+        if failed is not None:
+            guard.leave(failed, 0, is_good=False)
+    assert enter("a") is None
+    assert enter("c") is not None
+    assert enter("a", 2_000) is not None
     for number in range(3_000):
-        if guard.enter(str(number), 0):
-            guard.leave(str(number), 0, is_good=False)
+        failed = enter(str(number))
+        if failed is not None:
+            guard.leave(failed, 0, is_good=False)
     assert len(guard._failures) <= 1_024
 
 
