@@ -359,7 +359,7 @@ def test_every_weal_command_in_the_documents_exists() -> None:
     root: click.Command = weal
     for where, words in documented("weal"):
         command: click.Command = root
-        context = click.Context(command, info_name="weal")
+        context = click.Context(command, info_name="weal", **command.context_settings)
         rest = list(words)
         while isinstance(command, click.Group):
             while rest and rest[0].startswith("-"):

@@ -35,7 +35,7 @@ def commands(command: plain_click.Command | None = None, path: tuple[str, ...] =
     command = weal if command is None else command
     yield path
     if isinstance(command, plain_click.Group):
-        context = click.Context(command)
+        context = click.Context(command, **command.context_settings)
         for name in command.list_commands(context):
             yield from commands(command.get_command(context, name), (*path, name))
 
@@ -74,7 +74,7 @@ def test_every_command_has_json(path: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)
 def test_no_command_takes_a_secret_in_a_flag(path: tuple[str, ...]) -> None:
-    context = click.Context(weal)
+    context = click.Context(weal, **weal.context_settings)
     command: Any = weal
     for name in path:
         command = command.get_command(context, name)
@@ -105,7 +105,7 @@ def test_help_imports_neither_the_http_library_nor_the_store(arguments: list[str
 
 
 def test_every_lazy_command_exists() -> None:
-    context = click.Context(weal)
+    context = click.Context(weal, **weal.context_settings)
     for name, (_, help_line) in COMMANDS.items():
         command = weal.get_command(context, name)
         assert command is not None and command.help and help_line.endswith(".")
