@@ -35,6 +35,19 @@ class Killed(BaseException):
     """The machine is gone; nothing may handle it."""
 
 
+def copy_of(path: Path, copy: Path) -> None:
+    """A copy of databases that are open. LevelDB's own thread may remove a file that a compaction made useless
+    while we copy; then the copy is no single moment, and another is made."""
+    for _ in range(100):
+        try:
+            shutil.copytree(path, copy)
+        except shutil.Error:
+            shutil.rmtree(copy)
+        else:
+            return
+    raise AssertionError(f"{path} never stood still")
+
+
 class Killer:
     """Keeps a copy of the directories at write point `at`, and ends the run there."""
 
@@ -45,7 +58,7 @@ class Killer:
     def __call__(self, point: WritePoint) -> None:
         self.points.append(point)
         if len(self.points) == self._at:
-            shutil.copytree(self._path, self._copy)
+            copy_of(self._path, self._copy)
             raise Killed
 
 
@@ -131,7 +144,7 @@ def test_a_state_that_lost_its_last_writes_is_replayed(tmp_path: Path) -> None:
     def keep(point: WritePoint) -> None:
         if point == WritePoint("state", True):
             copies.append(tmp_path / f"state {len(copies)}")
-            shutil.copytree(tmp_path / "node" / "state", copies[-1])
+            copy_of(tmp_path / "node" / "state", copies[-1])
 
     ledger = start(tmp_path / "node", keep)
     run(ledger, [])
