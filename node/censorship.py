@@ -4,6 +4,11 @@ A transaction that waits half a view timeout is forwarded to the primary, once p
 been lost. One that the primary has had for that long, that is still valid, and that stayed out a whole timeout
 while later arrivals were committed, is a reason to ask for another primary. A full pool is none, and neither is
 a sender that floods: the primary may have had no room for it. Nor is a view that is younger than a timeout.
+
+Under load a transaction waits in line for longer than a timeout, and lines differ: each node's begins with what
+its own clients brought. So a primary is suspected only once it has committed twice as many transactions as were
+waiting when it was given this one. An honest one has come to it by then, however slow the machine; one that
+leaves it out gets there as fast as it works.
 """
 
 from __future__ import annotations
@@ -16,6 +21,8 @@ from node.mempool import Mempool, Pending
 WATCHED: Final = 256
 """Oldest transactions looked at: an honest primary takes the oldest first, so the rest need no watching."""
 _CROWDED_BPS: Final = 5_000
+_LINES: Final = 2
+"""So many times the length of the line may be committed before a transaction in it must have had its turn."""
 
 
 class CensorshipWatch:
@@ -27,6 +34,8 @@ class CensorshipWatch:
         self._view = 0
         self._since_ms = 0
         self._is_reported = False
+        self._committed = 0
+        """Transactions committed so far."""
 
     def view_entered(self, view: int, now_ms: int) -> None:
         """A new primary gets a whole timeout of its own, whatever its predecessors left undone."""
@@ -34,8 +43,9 @@ class CensorshipWatch:
         for pending in self._mempool.oldest(WATCHED):
             pending.overtaken_ms = None
 
-    def committed(self, latest_arrival: int, now_ms: int) -> None:
-        """A block with a transaction that came as number `latest_arrival` is final."""
+    def committed(self, latest_arrival: int, count: int, now_ms: int) -> None:
+        """A block of `count` transactions is final, with one that came here as number `latest_arrival`."""
+        self._committed += count
         for pending in self._mempool.oldest(WATCHED):
             if pending.arrival > latest_arrival:
                 break
@@ -50,6 +60,7 @@ class CensorshipWatch:
                 break
             if pending.forwarded_view != self._view and pending.id not in in_flight:
                 pending.forwarded_view, pending.forwarded_ms = self._view, now_ms
+                pending.patience = self._committed + _LINES * len(self._mempool)
                 found.append(pending)
         return found
 
@@ -89,4 +100,4 @@ class CensorshipWatch:
     def _is_overdue(self, pending: Pending, now_ms: int) -> bool:
         overtaken = pending.overtaken_ms is not None and now_ms - pending.overtaken_ms >= self._timeout_ms
         known = pending.forwarded_view == self._view and 2 * (now_ms - pending.forwarded_ms) >= self._timeout_ms
-        return overtaken and known
+        return overtaken and known and self._committed >= pending.patience

@@ -57,6 +57,8 @@ class Pending(msgspec.Struct, kw_only=True, eq=False):
     forwarded_view: int = -1
     """View to whose primary this transaction was forwarded."""
     forwarded_ms: int = 0
+    patience: int = 0
+    """Transactions committed in all by which that primary should have come to this one; for `CensorshipWatch`."""
 
     @property
     def sender(self) -> bytes:

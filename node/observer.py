@@ -34,7 +34,7 @@ class NodeObserver:
         now_ms = steady_ms()
         self._node.counters["blocks"] += 1
         self._node.counters["transactions"] += len(committed.transactions)
-        self._node.watch.committed(latest_arrival, now_ms)
+        self._node.watch.committed(latest_arrival, len(committed.transactions), now_ms)
         if self._node.mempool.has_early:
             senders = {self._node.verifier.decode(raw).sender for raw in committed.block.transactions}
             if self._node.mempool.retry_early(sorted(senders), self._node.clock.now_ms(), now_ms):

@@ -21,10 +21,14 @@ class Watched:
         """Another sender's transaction arrives and is committed at once."""
         self.sequence += 1
         self.pool.add(raw(1, self.sequence), steady_ms=now_ms)
-        self.watch.committed(self.pool.commit(transaction(1, self.sequence)), now_ms)
+        self.watch.committed(self.pool.commit(transaction(1, self.sequence)), 1, now_ms)
 
-    def forward(self, now_ms: int) -> int:
-        return len(self.watch.stuck((), now_ms))
+    def forward(self, now_ms: int, overtaken: int = 2) -> int:
+        """Forward what is stuck; the primary then commits `overtaken` others, twice the length of the line."""
+        forwarded = len(self.watch.stuck((), now_ms))
+        for _ in range(overtaken if forwarded else 0):
+            self.overtake(now_ms)
+        return forwarded
 
     def suspicion(self, now_ms: int, in_flight: frozenset[bytes] = frozenset()) -> str | None:
         return self.watch.suspicion(in_flight, lambda: 1, now_ms)
@@ -47,7 +51,7 @@ def test_transaction_overtaken_for_a_whole_timeout_is_a_reason_once_per_view() -
 
 def test_waiting_alone_is_no_reason() -> None:
     watched = Watched()
-    watched.forward(600)
+    watched.forward(600, overtaken=0)
     assert watched.suspicion(60_000) is None
 
 
@@ -58,6 +62,18 @@ def test_transaction_that_was_not_forwarded_yet_is_no_reason() -> None:
     watched.forward(5_000)
     assert watched.suspicion(5_400) is None, "the primary has it for less than half a timeout"
     assert watched.suspicion(5_600) is not None
+
+
+def test_waiting_in_a_long_line_is_no_reason_until_the_line_has_passed_twice() -> None:
+    """Under load the line is longer than a timeout, and no two nodes have the same one."""
+    watched = Watched()
+    watched.pool.add(*(raw(2, sequence) for sequence in range(1, 50)), steady_ms=300)
+    assert watched.forward(600, overtaken=0) == 1
+    for turn in range(1, 100):
+        watched.overtake(600 + turn)
+    assert watched.suspicion(60_000) is None, "99 transactions of a line of 50"
+    watched.overtake(60_000)
+    assert watched.suspicion(60_001) is not None
 
 
 def test_transaction_in_flight_is_no_reason() -> None:
