@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -62,6 +62,7 @@ def make_genesis(
     time_scale: int = 1,
     max_validity_ms: int = DAY_MS,
     deadlines_per_block: int = 2_000,
+    roles: Mapping[str, tuple[Role, ...]] | None = None,
 ) -> Genesis:
     """Organisations a, b, c, d with all roles spread, one node and one account key each, and both plans."""
     organisations = tuple(
@@ -69,7 +70,7 @@ def make_genesis(
             name=name,
             node_key=node_keys[index] if node_keys is not None else key_of(f"node {name}"),
             account_keys=(account_keys[index] if account_keys is not None else key_of(f"account {name}"),),
-            roles=ROLES[name],
+            roles=(ROLES if roles is None else roles)[name],
         )
         for index, name in enumerate(ORGANISATIONS)
     )

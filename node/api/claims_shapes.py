@@ -189,6 +189,7 @@ class PlanView(_View):
     fee_bps: int
     calendar: dict[str, Any]
     deadlines: dict[str, int]
+    objections_max: int
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]
@@ -206,6 +207,8 @@ class OrganisationView(_View):
     investigations_missed: int
     reviews_missed: int
     payments_missed: int
+    intakes_missed: int
+    objections_missed: int
 
 
 class ProgrammeView(_View):

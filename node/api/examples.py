@@ -187,6 +187,13 @@ STATUSES: Final = {
     "settled": 0,
     "paid": 2,
     "denied": 0,
+    "intake": 0,
+    "returned": 0,
+    "objected": 0,
+    "stayed": 0,
+    "payment-stayed": 0,
+    "lapsed": 0,
+    "withdrawn": 0,
 }
 TOTALS: Final = {
     "members_enrolled": 23_000_000,
@@ -229,6 +236,7 @@ PLAN: Final = {
     "fee_bps": 800,
     "calendar": {"disclosure_days_of_month": [7, 21], "settlement_days_of_month": [14, 28]},
     "deadlines": {"investigation_hours": 720, "review_hours": 240, "disclosure_hours": 72, "payment_hours": 72},
+    "objections_max": 2,
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],
@@ -243,6 +251,8 @@ ORGANISATION: Final = {
     "investigations_missed": 0,
     "reviews_missed": 0,
     "payments_missed": 0,
+    "intakes_missed": 0,
+    "objections_missed": 0,
 }
 PROGRAMME: Final = {
     "chain": "commonweal-demo",

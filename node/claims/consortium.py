@@ -52,6 +52,8 @@ class OrganisationTally(Wire, frozen=True, kw_only=True):
     investigations_missed: int = 0
     reviews_missed: int = 0
     payments_missed: int = 0
+    intakes_missed: int = 0
+    objections_missed: int = 0
 
 
 class SenderRecord(Wire, frozen=True, kw_only=True):

@@ -50,6 +50,46 @@ class EventKind(IntEnum):
     """subject: cycle; value: share per member."""
     CYCLE_CARRIED = 52
     """subject: cycle; value: amount carried, because there was nobody to share it."""
+    CLAIM_RECEIVED = 60
+    """subject: claim; organisation: intake assigned; value: amount asked for. Filed with the member's own key."""
+    CLAIM_ADMITTED = 61
+    """subject: claim; organisation: investigator assigned."""
+    INTAKE_MISSED = 62
+    """subject: claim; organisation: investigator assigned; value: the intake organisation that was late."""
+    CLAIM_RETURNED = 63
+    """subject: claim; organisation: intake; value: bits of the missing papers (actions.Paper)."""
+    CLAIM_RESUBMITTED = 64
+    """subject: claim; organisation: intake assigned."""
+    CLAIM_LAPSED = 65
+    """subject: claim."""
+    INVESTIGATION_EXTENDED = 66
+    """subject: claim; organisation: investigator; value: reason code of the extension."""
+    STEP_RECUSED = 67
+    """subject: claim; organisation: the next one; value: the one that has a conflict of interest."""
+    CLAIM_OBJECTED = 68
+    """subject: claim; organisation: reviewer assigned; value: the member who objects."""
+    OBJECTION_REFUSED = 69
+    """subject: claim; organisation: reviewer; value: the cycle in which the claim is published again."""
+    OBJECTION_MISSED = 70
+    """As OBJECTION_REFUSED, because the reviewer was late."""
+    OBJECTION_UPHELD = 71
+    """subject: claim; organisation: reviewer; value: reason code."""
+    CLAIM_WITHDRAWN = 72
+    """subject: claim; organisation: for whom, or -1: the member's own key."""
+    CLAIM_STAYED = 73
+    """subject: claim; organisation: regulator; value: when the stay ends by itself, ms."""
+    INTAKE_RESUMED = 74
+    """As the five that follow. subject: claim; organisation: whose step it is; value: 0."""
+    PAPERS_RESUMED = 75
+    INVESTIGATION_RESUMED = 76
+    REVIEW_RESUMED = 77
+    PUBLICATION_RESUMED = 78
+    OBJECTION_RESUMED = 79
+    PAYMENT_RESUMED = 80
+    COURT_GRANTED = 81
+    """subject: claim; organisation: regulator; value: amount."""
+    COURT_REFUSED = 82
+    """subject: claim; organisation: regulator; value: reason code."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ NodeKey = Annotated[bytes, Meta(max_length=32)]
 
 
 class Role(Enum):
-    """What an organisation may do. An auditor reads, and may only record evidence."""
+    """What an organisation may do. An auditor reads, and may only record evidence; a regulator may stay a claim."""
 
     ENROLLER = "enroller"
     INTAKE = "intake"
@@ -49,6 +49,7 @@ class Role(Enum):
     REVIEWER = "reviewer"
     PAYMENT = "payment"
     AUDITOR = "auditor"
+    REGULATOR = "regulator"
 
 
 class Benefit(Enum):
@@ -125,6 +126,14 @@ class StepDeadlines(Wire, frozen=True, kw_only=True):
     disclosure_hours: Hours
     """From publication until the claim is confirmed."""
     payment_hours: Hours
+    intake_hours: Hours = 120
+    """To look whether papers are missing; then the claim goes on without."""
+    papers_hours: Hours = 720
+    """For the member to send missing papers; then the claim lapses."""
+    extension_hours: Hours = 720
+    """What an investigator may add to its time, once and with a reason."""
+    objection_hours: Hours = 240
+    """To decide an objection; then the claim is published again."""
 
 
 class Clause(Wire, frozen=True, kw_only=True):
@@ -166,6 +175,8 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     age_bands: Annotated[tuple[AgeBand, ...], Meta(min_length=1, max_length=32)]
     clauses: Annotated[tuple[Clause, ...], Meta(min_length=1, max_length=200)]
     ailments: Annotated[tuple[Ailment, ...], Meta(min_length=1, max_length=1_000)]
+    objections_max: Annotated[int, Meta(ge=0, le=10)] = 2
+    """How many objections to one claim are decided; without an end, a few could stall any claim for ever."""
 
 
 class Organisation(Wire, frozen=True, kw_only=True):
@@ -176,7 +187,7 @@ class Organisation(Wire, frozen=True, kw_only=True):
     """Ed25519 public key of its node; b"" if it runs none."""
     account_keys: Annotated[tuple[PublicKeyBytes, ...], Meta(max_length=64)]
     """Keys whose transactions count as the organisation's."""
-    roles: Annotated[tuple[Role, ...], Meta(max_length=6)]
+    roles: Annotated[tuple[Role, ...], Meta(max_length=16)]
 
 
 class Genesis(Wire, frozen=True, kw_only=True):

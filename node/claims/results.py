@@ -63,6 +63,17 @@ class ResultCode(IntEnum):
     UNKNOWN_REASON = 146
     WRONG_PAYMENT_AMOUNT = 147
     NOT_A_COMMITMENT = 148
+    # Mutual aid: intake, objection, withdrawal, stay.
+    NO_PAPER_NAMED = 150
+    ALREADY_EXTENDED = 151
+    EXTENSION_WITHOUT_REASON = 152
+    NOBODY_ELSE = 153
+    OWN_CLAIM = 154
+    NO_SHARING_MEMBER = 155
+    OBJECTION_USED = 156
+    OBJECTIONS_EXHAUSTED = 157
+    NOT_THE_FILER = 158
+    NOT_STAYED_BEFORE_SETTLEMENT = 159
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -110,6 +121,16 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.UNKNOWN_REASON: "There is no such reason code.",
     ResultCode.WRONG_PAYMENT_AMOUNT: "The amount paid is not the amount of the claim.",
     ResultCode.NOT_A_COMMITMENT: "An evidence item is a commitment of exactly 32 bytes; leave it empty for none.",
+    ResultCode.NO_PAPER_NAMED: "A claim is returned for papers: name at least one that is missing.",
+    ResultCode.ALREADY_EXTENDED: "The time for this investigation has been extended once; it cannot be again.",
+    ResultCode.EXTENSION_WITHOUT_REASON: "An extension must name one of the reasons for it.",
+    ResultCode.NOBODY_ELSE: "No other organisation can take this step; it stays with this one.",
+    ResultCode.OWN_CLAIM: "A member cannot object to a claim of its own.",
+    ResultCode.NO_SHARING_MEMBER: "Only a member who shares the plan's cost on this day may object.",
+    ResultCode.OBJECTION_USED: "This member has used its objection of this cycle.",
+    ResultCode.OBJECTIONS_EXHAUSTED: "Objections to this claim have been decided as often as the plan allows.",
+    ResultCode.NOT_THE_FILER: "Only the member, or an organisation that filed or enrolled for it, may do this.",
+    ResultCode.NOT_STAYED_BEFORE_SETTLEMENT: "The cost of this claim is shared already: a stay can only be lifted.",
 }
 
 

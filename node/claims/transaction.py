@@ -13,7 +13,23 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from node.claims.consortium import RecordEvidence
-from node.claims.mutual_aid.actions import ConfirmPayment, Enrol, FileClaim, Investigate, Review
+from node.claims.mutual_aid.actions import (
+    AdmitClaim,
+    ConfirmPayment,
+    DecideObjection,
+    Enrol,
+    ExtendInvestigation,
+    FileClaim,
+    Investigate,
+    LiftStay,
+    Object,
+    Recuse,
+    ResubmitClaim,
+    ReturnClaim,
+    Review,
+    StayClaim,
+    WithdrawClaim,
+)
 from node.claims.types import Commitment, PublicKeyBytes, SignatureBytes, Unsigned
 from node.claims.wire import Wire, decode, encode
 
@@ -26,8 +42,25 @@ _SIGNED_PREFIX: Final = b"\x96" + encode(_KIND)
 _SIGNATURE_BYTES: Final = 66
 """A signature with its msgpack header."""
 
-Action = RecordEvidence | Enrol | FileClaim | Investigate | Review | ConfirmPayment
-"""Tagged by integers: consortium 1-19, mutual aid 20-59."""
+Action = (
+    RecordEvidence
+    | Enrol
+    | FileClaim
+    | Investigate
+    | Review
+    | ConfirmPayment
+    | AdmitClaim
+    | ReturnClaim
+    | ResubmitClaim
+    | ExtendInvestigation
+    | Recuse
+    | Object
+    | DecideObjection
+    | WithdrawClaim
+    | StayClaim
+    | LiftStay
+)
+"""Tagged by integers: consortium 1-19, mutual aid 20-119."""
 
 
 class Transaction(Wire, frozen=True, kw_only=True, dict=True):

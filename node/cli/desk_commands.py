@@ -25,6 +25,7 @@ REASONS: Final = (
     "identity-not-proven",
     "already-reimbursed",
     "not-medically-necessary",
+    "court-order",
 )
 """In the order of their numbers, from 1; a test compares them with the ledger's."""
 _CLAUSE = click.option("--clause", default="", help="Clause of the plan, such as 4.1; against the claim it is needed.")

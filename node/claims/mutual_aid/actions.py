@@ -6,7 +6,7 @@ numbered clauses and reason codes.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Annotated
 
 from msgspec import Meta
@@ -25,6 +25,7 @@ from node.claims.types import (
 from node.claims.wire import Wire
 
 MAX_BATCH = 1_000
+MAX_STAY_DAYS = 180
 
 
 class Finding(IntEnum):
@@ -53,6 +54,36 @@ class Reason(IntEnum):
     IDENTITY_NOT_PROVEN = 7
     ALREADY_REIMBURSED = 8
     NOT_MEDICALLY_NECESSARY = 9
+    COURT_ORDER = 10
+
+
+class Paper(IntFlag):
+    """What a claim can lack. A bit each."""
+
+    MEDICAL_RECORD = 1
+    DIAGNOSIS_REPORT = 2
+    PATHOLOGY_OR_IMAGING = 4
+    INVOICE = 8
+    IDENTITY = 16
+    ACCIDENT_REPORT = 32
+    CONSENT = 64
+
+
+class Extension(IntEnum):
+    """Why an investigation needs more time."""
+
+    HOSPITAL_RECORDS_OUTSTANDING = 1
+    FIELD_VISIT_OUTSTANDING = 2
+    EXPERT_OPINION_OUTSTANDING = 3
+    CLAIMANT_UNAVAILABLE = 4
+
+
+class StayEnd(IntEnum):
+    """How a stay is lifted: the claim goes on where it was, or as a court has decided."""
+
+    RESUME = 1
+    GRANT = 2
+    REFUSE = 3
 
 
 ReasonNumber = Annotated[int, Meta(ge=0, le=255)]
@@ -121,3 +152,82 @@ class ConfirmPayment(Wire, frozen=True, kw_only=True, tag=24):
     claim: Unsigned
     amount: Amount
     receipt: Commitment
+
+
+class AdmitClaim(Wire, frozen=True, kw_only=True, tag=25):
+    """The assigned intake organisation has found the papers complete."""
+
+    claim: Unsigned
+
+
+class ReturnClaim(Wire, frozen=True, kw_only=True, tag=26):
+    """The assigned intake organisation asks for missing papers."""
+
+    claim: Unsigned
+    missing: Annotated[int, Meta(ge=0, le=127)]
+    """Bits of Paper; at least one."""
+
+
+class ResubmitClaim(Wire, frozen=True, kw_only=True, tag=27):
+    """The member, or an intake organisation for it, sends the missing papers."""
+
+    claim: Unsigned
+    evidence: Commitment
+    """Commits to all papers, the earlier ones included."""
+
+
+class ExtendInvestigation(Wire, frozen=True, kw_only=True, tag=28):
+    """The assigned investigator needs more time; once for each claim."""
+
+    claim: Unsigned
+    reason: Annotated[int, Meta(ge=0, le=255)]
+    """An Extension."""
+
+
+class Recuse(Wire, frozen=True, kw_only=True, tag=29):
+    """The assigned investigator or reviewer has a tie to the claimant: the next one's turn, with no fault."""
+
+    claim: Unsigned
+
+
+class Object(Wire, frozen=True, kw_only=True, tag=30):
+    """A member objects to a published claim: with its own key, or through its enroller."""
+
+    claim: Unsigned
+    member: Unsigned
+    """Who objects."""
+    evidence: Commitment
+
+
+class DecideObjection(Wire, frozen=True, kw_only=True, tag=31):
+    """The assigned reviewer's decision on an objection. DENY upholds it and, as any denial, names its grounds."""
+
+    claim: Unsigned
+    decision: Decision
+    clause: ClauseNumber = ""
+    evidence: OptionalCommitment = b""
+    reason: ReasonNumber = 0
+
+
+class WithdrawClaim(Wire, frozen=True, kw_only=True, tag=32):
+    """The member takes the claim back: with its own key, or through the filer or its enroller."""
+
+    claim: Unsigned
+
+
+class StayClaim(Wire, frozen=True, kw_only=True, tag=33):
+    """A regulator stops a claim for a time. It may be stayed again; without that it goes on by itself."""
+
+    claim: Unsigned
+    order: Commitment
+    days: Annotated[int, Meta(ge=1, le=MAX_STAY_DAYS)]
+
+
+class LiftStay(Wire, frozen=True, kw_only=True, tag=34):
+    """A regulator lets a stayed claim go on, or carries out what a court has decided."""
+
+    claim: Unsigned
+    end: StayEnd
+    order: Commitment
+    clause: ClauseNumber = ""
+    """With REFUSE: the clause that the court applies."""

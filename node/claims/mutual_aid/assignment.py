@@ -10,10 +10,11 @@ from hashlib import sha256
 from typing import Final
 
 from node.claims.genesis import Role
+from node.claims.mutual_aid.records import ClaimRecord
 from node.claims.registry import Registry
 from node.claims.types import NO_ORGANISATION
 
-_STEP: Final = {Role.INVESTIGATOR: b"\x01", Role.REVIEWER: b"\x02", Role.PAYMENT: b"\x03"}
+_STEP: Final = {Role.INVESTIGATOR: b"\x01", Role.REVIEWER: b"\x02", Role.PAYMENT: b"\x03", Role.INTAKE: b"\x04"}
 
 
 def assign(registry: Registry, role: Role, claim: int, attempt: int, *, avoid: int = NO_ORGANISATION) -> int:
@@ -31,3 +32,15 @@ def rotation(registry: Registry, role: Role, claim: int, *, avoid: int = NO_ORGA
     digest = sha256(b"weal/rotation/1\0" + _STEP[role] + claim.to_bytes(8, "big")).digest()
     first = int.from_bytes(digest[:8], "big") % len(others)
     return others[first:] + others[:first]
+
+
+def uninvolved_reviewer(registry: Registry, number: int, claim: ClaimRecord) -> int:
+    """Who decides an objection: a reviewer that had no part in the claim; else one that did not decide it; else
+    one that did not investigate it, which always exists."""
+    turns = rotation(registry, Role.REVIEWER, number, avoid=claim.investigator)
+    decided = (claim.investigator, claim.reviewer, claim.arbiter)
+    for involved in ((*decided, claim.filer, claim.intake), decided, (claim.investigator,)):
+        for organisation in turns:
+            if organisation not in involved:
+                return organisation
+    return turns[0]

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from node.claims.calendar import years_old
+from node.claims.events import EventKind
 from node.claims.genesis import Ailment, Benefit, Role, Tier
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import FileClaim
@@ -56,6 +57,13 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
     if number > MAX_CLAIMS:
         return ResultCode.LIMIT_REACHED
     deadlines = terms.plan.deadlines
+    # What an organisation files has been through its own intake; a member's papers are looked at first.
+    if scope.sender.member and registry.holders[Role.INTAKE]:
+        what, hours = EventKind.CLAIM_RECEIVED, deadlines.intake_hours
+        assigned = assign(registry, Role.INTAKE, number, 0)
+    else:
+        what, hours = EventKind.CLAIM_FILED, deadlines.investigation_hours
+        assigned = assign(registry, Role.INVESTIGATOR, number, 0, avoid=member.organisation)
     claim = ClaimRecord(
         plan=plan.number,
         version=terms.plan.version,
@@ -68,16 +76,16 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
         filed_ms=scope.now_ms,
         claimed=amount,
         evidence=action.evidence,
-        assigned=assign(registry, Role.INVESTIGATOR, number, 0, avoid=member.organisation),
+        assigned=assigned,
         attempt=0,
-        deadline_ms=scope.now_ms + deadlines.investigation_hours * HOUR_MS,
+        deadline_ms=scope.now_ms + hours * HOUR_MS,
         previous=member.last_claim,
         filer=NO_ORGANISATION if scope.sender.member else scope.sender.organisation,
         changed_ms=scope.now_ms,
     )
     save_counters(scope, Counters(next_member=counters.next_member, next_claim=number + 1))
     save_member(scope, action.member, replace(member, last_claim=number, open_claims=member.open_claims + 1))
-    open_claim(scope, number, claim)
+    open_claim(scope, number, claim, what)
     return ResultCode.OK
 
 

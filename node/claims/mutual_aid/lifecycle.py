@@ -9,7 +9,14 @@ from msgspec.structs import replace
 from node.claims import keys
 from node.claims.events import EventKind
 from node.claims.module import Scope
-from node.claims.mutual_aid.records import ClaimRecord, PlanTally, load_tally, save_tally
+from node.claims.mutual_aid.records import (
+    ClaimRecord,
+    PlanTally,
+    load_tally,
+    save_member,
+    save_tally,
+    the_member,
+)
 from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
 from node.claims.types import NO_ORGANISATION
 from node.claims.wire import encode
@@ -17,13 +24,13 @@ from node.claims.wire import encode
 STATUSES: Final = max(ClaimStatus) + 1
 
 
-def open_claim(scope: Scope, number: int, claim: ClaimRecord) -> None:
-    """Put a new claim, already in the status that the table gives, into the state."""
-    status = TRANSITIONS[None, EventKind.CLAIM_FILED]
-    scope.schedule(DEADLINE_OF[status], claim.deadline_ms, number)
-    _count(scope, claim.plan, None, status)
+def open_claim(scope: Scope, number: int, claim: ClaimRecord, what: EventKind) -> None:
+    """Put a new claim into the state, in the status that the table gives for `what`."""
+    claim = replace(claim, status=TRANSITIONS[None, what])
+    scope.schedule(DEADLINE_OF[claim.status], claim.deadline_ms, number)
+    _count(scope, claim.plan, None, claim.status)
     scope.state.put(keys.claim(number), encode(claim))
-    scope.emit(EventKind.CLAIM_FILED, plan=claim.plan, subject=number, organisation=claim.assigned, value=claim.claimed)
+    scope.emit(what, plan=claim.plan, subject=number, organisation=claim.assigned, value=claim.claimed)
 
 
 def move(
@@ -68,6 +75,12 @@ def move(
     named = assigned if actor is None else actor
     scope.emit(what, plan=claim.plan, subject=number, organisation=named, value=value)
     return moved
+
+
+def release_member(scope: Scope, claim: ClaimRecord) -> None:
+    """The claim has ended without payment: its member may file another."""
+    member = the_member(scope.state, claim.member)
+    save_member(scope, claim.member, replace(member, open_claims=member.open_claims - 1))
 
 
 def _count(scope: Scope, plan: int, before: ClaimStatus | None, after: ClaimStatus) -> None:

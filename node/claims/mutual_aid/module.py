@@ -9,8 +9,24 @@ from typing import ClassVar, Final
 from node.claims import keys
 from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
-from node.claims.mutual_aid import cycle, filing, membership, steps
-from node.claims.mutual_aid.actions import ConfirmPayment, Enrol, FileClaim, Investigate, Review
+from node.claims.mutual_aid import cycle, filing, intake, membership, objections, stays, steps
+from node.claims.mutual_aid.actions import (
+    AdmitClaim,
+    ConfirmPayment,
+    DecideObjection,
+    Enrol,
+    ExtendInvestigation,
+    FileClaim,
+    Investigate,
+    LiftStay,
+    Object,
+    Recuse,
+    ResubmitClaim,
+    ReturnClaim,
+    Review,
+    StayClaim,
+    WithdrawClaim,
+)
 from node.claims.mutual_aid.lifecycle import STATUSES
 from node.claims.mutual_aid.records import (
     Counters,
@@ -27,15 +43,16 @@ from node.claims.state import ReadState
 from node.claims.wire import Wire, encode
 
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
-    Role.ENROLLER: (Enrol,),
-    Role.INTAKE: (FileClaim,),
-    Role.INVESTIGATOR: (Investigate,),
-    Role.REVIEWER: (Review,),
+    Role.ENROLLER: (Enrol, Object, WithdrawClaim),
+    Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim),
+    Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse),
+    Role.REVIEWER: (Review, DecideObjection, Recuse),
     Role.PAYMENT: (ConfirmPayment,),
+    Role.REGULATOR: (StayClaim, LiftStay),
 }
 """All that organisations may do here. What is not in it is forbidden."""
 
-PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (FileClaim,)
+PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (FileClaim, ResubmitClaim, Object, WithdrawClaim)
 
 
 class MutualAid(Module):
@@ -43,7 +60,7 @@ class MutualAid(Module):
 
     name: ClassVar[str] = "mutual aid"
     tables: ClassVar[range] = range(0x20, 0x60)
-    tags: ClassVar[range] = range(20, 60)
+    tags: ClassVar[range] = range(20, 120)
 
     def actions(self) -> Mapping[type[Wire], ActionHandler]:
         return {
@@ -52,6 +69,16 @@ class MutualAid(Module):
             Investigate: partial(steps.investigate, self.registry),
             Review: partial(steps.review, self.registry),
             ConfirmPayment: partial(steps.confirm_payment, self.registry),
+            ExtendInvestigation: partial(steps.extend, self.registry),
+            Recuse: partial(steps.recuse, self.registry),
+            AdmitClaim: partial(intake.admit, self.registry),
+            ReturnClaim: partial(intake.return_for_papers, self.registry),
+            ResubmitClaim: partial(intake.resubmit, self.registry),
+            WithdrawClaim: partial(intake.withdraw, self.registry),
+            Object: partial(objections.object_to, self.registry),
+            DecideObjection: partial(objections.decide_objection, self.registry),
+            StayClaim: partial(stays.stay, self.registry),
+            LiftStay: partial(stays.lift, self.registry),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -64,6 +91,10 @@ class MutualAid(Module):
             DeadlineKind.CONFIRMATION: partial(cycle.confirm_claim, self.registry),
             DeadlineKind.CLAIM_SETTLEMENT: partial(cycle.settle_claim, self.registry),
             DeadlineKind.PAYMENT: partial(steps.pass_on, self.registry),
+            DeadlineKind.INTAKE: partial(intake.intake_missed, self.registry),
+            DeadlineKind.PAPERS: partial(intake.lapse, self.registry),
+            DeadlineKind.OBJECTION: partial(objections.objection_missed, self.registry),
+            DeadlineKind.STAY: partial(stays.stay_over, self.registry),
         }
 
     def permitted(self) -> Mapping[Role, tuple[type[Wire], ...]]:
@@ -105,6 +136,7 @@ class MutualAid(Module):
         claims = load_tally(state, number).claims
         # A cycle is settled before its claims are told, one deadline row each.
         unpaid = claims[ClaimStatus.CONFIRMED] - plan.confirmed_cases + claims[ClaimStatus.SETTLED]
+        unpaid += claims[ClaimStatus.PAYMENT_STAYED]
         broken = [
             text
             for text, holds in (

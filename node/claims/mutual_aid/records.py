@@ -51,6 +51,8 @@ class MemberRecord(Wire, frozen=True, kw_only=True):
     """The member's newest claim, or 0; claims link back to the one before."""
     open_claims: int
     paid_claims: int
+    objected_cycle: int = 0
+    """The cycle in which the member last objected, or 0."""
 
 
 class ClaimRecord(Wire, frozen=True, kw_only=True):
@@ -96,6 +98,25 @@ class ClaimRecord(Wire, frozen=True, kw_only=True):
     payer: int = NO_ORGANISATION
     receipt: bytes = b""
     changed_ms: int = 0
+    intake: int = NO_ORGANISATION
+    """Organisation that looked at the papers of a claim that the member filed."""
+    missing: int = 0
+    """Papers asked for, as bits of actions.Paper."""
+    extended: int = 0
+    """The Extension that the investigator asked for, or 0."""
+    objections: int = 0
+    """How many objections were raised."""
+    objector: int = 0
+    """The member who raised the last one."""
+    objection: bytes = b""
+    arbiter: int = NO_ORGANISATION
+    """Reviewer that decided the last one."""
+    stayed_from: int = 0
+    """While stayed: the status in which the claim goes on, and how much time and whose step it then is."""
+    stayed_left_ms: int = 0
+    stayed_assigned: int = NO_ORGANISATION
+    order: bytes = b""
+    """The last order of a regulator."""
 
 
 class DayChange(Wire, frozen=True, kw_only=True):

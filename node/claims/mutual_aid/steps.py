@@ -16,9 +16,20 @@ from node.claims.consortium import OrganisationTally
 from node.claims.events import EventKind
 from node.claims.genesis import Benefit, Role
 from node.claims.module import Scope
-from node.claims.mutual_aid.actions import ConfirmPayment, Decision, Finding, Investigate, Reason, Review
+from node.claims.mutual_aid.actions import (
+    ConfirmPayment,
+    DecideObjection,
+    Decision,
+    ExtendInvestigation,
+    Extension,
+    Finding,
+    Investigate,
+    Reason,
+    Recuse,
+    Review,
+)
 from node.claims.mutual_aid.assignment import assign, rotation
-from node.claims.mutual_aid.lifecycle import move
+from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.membership import end_membership
 from node.claims.mutual_aid.records import (
     ClaimRecord,
@@ -36,6 +47,7 @@ from node.claims.types import HOUR_MS, NO_ORGANISATION
 from node.claims.wire import decode_trusted, encode
 
 CYCLES_AHEAD: Final = 100
+_EXTENSIONS: Final = frozenset(extension.value for extension in Extension)
 _REASONS: Final = frozenset(reason.value for reason in Reason)
 
 
@@ -82,7 +94,7 @@ def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     missed = (scope.now_ms - due_ms) // period_ms + 1
     for later in range(min(missed, len(turns))):
         times = (missed - later - 1) // len(turns) + 1
-        _count_missed(scope, turns[(claim.attempt + later) % len(turns)], step.tally, times)
+        count_missed(scope, turns[(claim.attempt + later) % len(turns)], step.tally, times)
     attempt = claim.attempt + missed
     for before in range(attempt - min(missed, len(turns)) + 1, attempt):
         late, following = turns[(before - 1) % len(turns)], turns[before % len(turns)]
@@ -100,7 +112,7 @@ def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     )
 
 
-def _count_missed(scope: Scope, organisation: int, field: str, times: int) -> None:
+def count_missed(scope: Scope, organisation: int, field: str, times: int) -> None:
     key = keys.tally(organisation)
     tally = decode_trusted(OrganisationTally, scope.state.get(key) or encode(OrganisationTally()))
     scope.state.put(key, encode(replace(tally, **{field: getattr(tally, field) + times})))
@@ -117,10 +129,8 @@ def turns_of(registry: Registry, scope: Scope, claim: ClaimRecord, number: int) 
     return rotation(registry, role, number, avoid=avoid)
 
 
-def claim_for(
-    registry: Registry, scope: Scope, number: int, status: ClaimStatus
-) -> tuple[ClaimRecord | None, ResultCode]:
-    """The claim, if it is in `status` and the sender's turn. Settles its overdue deadline first.
+def current_claim(registry: Registry, scope: Scope, number: int) -> tuple[ClaimRecord | None, ResultCode]:
+    """The claim as of now: its overdue deadline is settled first.
 
     While a claim waits for its cycle, only the clock knows what the cycle will bring; if the clock has
     more due work than fits a block, the answer is CLOCK_BEHIND and never a judgement on stale state.
@@ -133,6 +143,16 @@ def claim_for(
             return None, ResultCode.CLOCK_BEHIND
         pass_on(registry, scope, claim.deadline_ms, number)
         claim = the_claim(scope.state, number)
+    return claim, ResultCode.OK
+
+
+def claim_for(
+    registry: Registry, scope: Scope, number: int, status: ClaimStatus
+) -> tuple[ClaimRecord | None, ResultCode]:
+    """The current claim, if it is in `status` and the sender's turn."""
+    claim, code = current_claim(registry, scope, number)
+    if claim is None:
+        return None, code
     if claim.status is not status:
         return None, ResultCode.WRONG_CLAIM_STATUS
     if claim.assigned != scope.sender.organisation:
@@ -168,18 +188,63 @@ def investigate(registry: Registry, scope: Scope, action: Investigate) -> Result
     return ResultCode.OK
 
 
+def extend(registry: Registry, scope: Scope, action: ExtendInvestigation) -> ResultCode:
+    """More time for the investigator, once for each claim and with a reason."""
+    claim, code = claim_for(registry, scope, action.claim, ClaimStatus.FILED)
+    if claim is None:
+        return code
+    if action.reason not in _EXTENSIONS:
+        return ResultCode.EXTENSION_WITHOUT_REASON
+    if claim.extended:
+        return ResultCode.ALREADY_EXTENDED
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.INVESTIGATION_EXTENDED,
+        deadline_ms=claim.deadline_ms + terms_of(registry, claim).plan.deadlines.extension_hours * HOUR_MS,
+        assigned=claim.assigned,
+        attempt=claim.attempt,
+        value=action.reason,
+        extended=action.reason,
+    )
+    return ResultCode.OK
+
+
+def recuse(registry: Registry, scope: Scope, action: Recuse) -> ResultCode:
+    """A conflict of interest: the next one's turn, with a deadline of its own. One round of the rotation at most,
+    or organisations could hand a claim to and fro for ever."""
+    claim, code = current_claim(registry, scope, action.claim)
+    if claim is None:
+        return code
+    if claim.status not in (ClaimStatus.FILED, ClaimStatus.INVESTIGATED):
+        return ResultCode.WRONG_CLAIM_STATUS
+    if claim.assigned != scope.sender.organisation:
+        return ResultCode.NOT_ASSIGNED
+    turns = turns_of(registry, scope, claim, action.claim)
+    attempt = claim.attempt + 1
+    if attempt >= len(turns):
+        return ResultCode.NOBODY_ELSE
+    move(
+        scope,
+        action.claim,
+        claim,
+        EventKind.STEP_RECUSED,
+        deadline_ms=scope.now_ms + step_hours(terms_of(registry, claim), claim.status) * HOUR_MS,
+        assigned=turns[attempt],
+        attempt=attempt,
+        value=claim.assigned,
+    )
+    return ResultCode.OK
+
+
 def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
     claim, code = claim_for(registry, scope, action.claim, ClaimStatus.INVESTIGATED)
     if claim is None:
         return code
     terms = terms_of(registry, claim)
     denied = action.decision is Decision.DENY
-    if denied and not (action.clause and action.reason and len(action.evidence) == 32):
-        return ResultCode.DENIAL_WITHOUT_GROUNDS
-    # An acceptance may name an item too; anything shorter than a commitment would be room for free text.
-    if len(action.evidence) not in (0, 32):
-        return ResultCode.NOT_A_COMMITMENT
-    if code := _grounds_problem(terms, action.clause, action.reason):
+    if code := denial_problem(terms, action, denied=denied):
         return code
     if denied:
         return _deny(scope, action, claim)
@@ -226,9 +291,18 @@ def _deny(scope: Scope, action: Review, claim: ClaimRecord) -> ResultCode:
         grounds=action.evidence,
         reason=action.reason,
     )
-    member = the_member(scope.state, claim.member)
-    save_member(scope, claim.member, replace(member, open_claims=member.open_claims - 1))
+    release_member(scope, claim)
     return ResultCode.OK
+
+
+def denial_problem(terms: Terms, action: Review | DecideObjection, *, denied: bool) -> ResultCode:
+    """OK if the decision names what it must; a denial names clause, reason and evidence item."""
+    if denied and not (action.clause and action.reason and len(action.evidence) == 32):
+        return ResultCode.DENIAL_WITHOUT_GROUNDS
+    # An acceptance may name an item too; anything shorter than a commitment would be room for free text.
+    if len(action.evidence) not in (0, 32):
+        return ResultCode.NOT_A_COMMITMENT
+    return _grounds_problem(terms, action.clause, action.reason)
 
 
 def _grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:

@@ -1,6 +1,6 @@
 """The life of a claim as a table: (status, what happens) -> status. What is not in it cannot happen.
 
-Objection, jury, withdrawal and clawback will add rows here; nothing else decides a status.
+Jury and clawback will add rows here; nothing else decides a status.
 """
 
 from __future__ import annotations
@@ -28,6 +28,19 @@ class ClaimStatus(IntEnum):
     """Its cost is shared; with the assigned payment organisation."""
     PAID = 7
     DENIED = 8
+    INTAKE = 9
+    """Filed with the member's own key; the assigned intake organisation looks whether papers are missing."""
+    RETURNED = 10
+    """Papers are missing; with the member."""
+    OBJECTED = 11
+    """A member objects; with a reviewer that had no part in the claim."""
+    STAYED = 12
+    """By order of a regulator, before its cost is shared."""
+    PAYMENT_STAYED = 13
+    """By order of a regulator, after its cost is shared and before it is paid."""
+    LAPSED = 14
+    """The missing papers did not come in time."""
+    WITHDRAWN = 15
 
 
 class DeadlineKind(IntEnum):
@@ -42,6 +55,10 @@ class DeadlineKind(IntEnum):
     CONFIRMATION = 33
     CLAIM_SETTLEMENT = 34
     PAYMENT = 35
+    INTAKE = 36
+    PAPERS = 37
+    OBJECTION = 38
+    STAY = 39
 
 
 DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
@@ -51,8 +68,34 @@ DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
     ClaimStatus.PUBLISHED: DeadlineKind.CONFIRMATION,
     ClaimStatus.CONFIRMED: DeadlineKind.CLAIM_SETTLEMENT,
     ClaimStatus.SETTLED: DeadlineKind.PAYMENT,
+    ClaimStatus.INTAKE: DeadlineKind.INTAKE,
+    ClaimStatus.RETURNED: DeadlineKind.PAPERS,
+    ClaimStatus.OBJECTED: DeadlineKind.OBJECTION,
+    ClaimStatus.STAYED: DeadlineKind.STAY,
+    ClaimStatus.PAYMENT_STAYED: DeadlineKind.STAY,
 }
 """The one live deadline of a claim in each status; a status without is final."""
+
+WITHDRAWABLE: Final = (
+    ClaimStatus.INTAKE,
+    ClaimStatus.RETURNED,
+    ClaimStatus.FILED,
+    ClaimStatus.INVESTIGATED,
+    ClaimStatus.ACCEPTED,
+    ClaimStatus.PUBLISHED,
+    ClaimStatus.OBJECTED,
+)
+"""Until its disclosure period is over, a claim may be withdrawn: after that its cost is being shared."""
+
+RESUMED: Final[dict[ClaimStatus, EventKind]] = {
+    ClaimStatus.INTAKE: EventKind.INTAKE_RESUMED,
+    ClaimStatus.RETURNED: EventKind.PAPERS_RESUMED,
+    ClaimStatus.FILED: EventKind.INVESTIGATION_RESUMED,
+    ClaimStatus.INVESTIGATED: EventKind.REVIEW_RESUMED,
+    ClaimStatus.ACCEPTED: EventKind.PUBLICATION_RESUMED,
+    ClaimStatus.OBJECTED: EventKind.OBJECTION_RESUMED,
+}
+"""Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
 
 TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (None, EventKind.CLAIM_FILED): ClaimStatus.FILED,
@@ -67,4 +110,26 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.CONFIRMED, EventKind.CLAIM_CARRIED): ClaimStatus.CONFIRMED,
     (ClaimStatus.SETTLED, EventKind.CLAIM_PAID): ClaimStatus.PAID,
     (ClaimStatus.SETTLED, EventKind.PAYMENT_MISSED): ClaimStatus.SETTLED,
+    (None, EventKind.CLAIM_RECEIVED): ClaimStatus.INTAKE,
+    (ClaimStatus.INTAKE, EventKind.CLAIM_ADMITTED): ClaimStatus.FILED,
+    (ClaimStatus.INTAKE, EventKind.INTAKE_MISSED): ClaimStatus.FILED,
+    (ClaimStatus.INTAKE, EventKind.CLAIM_RETURNED): ClaimStatus.RETURNED,
+    (ClaimStatus.RETURNED, EventKind.CLAIM_RESUBMITTED): ClaimStatus.INTAKE,
+    (ClaimStatus.RETURNED, EventKind.CLAIM_LAPSED): ClaimStatus.LAPSED,
+    (ClaimStatus.FILED, EventKind.INVESTIGATION_EXTENDED): ClaimStatus.FILED,
+    (ClaimStatus.FILED, EventKind.STEP_RECUSED): ClaimStatus.FILED,
+    (ClaimStatus.INVESTIGATED, EventKind.STEP_RECUSED): ClaimStatus.INVESTIGATED,
+    (ClaimStatus.PUBLISHED, EventKind.CLAIM_OBJECTED): ClaimStatus.OBJECTED,
+    (ClaimStatus.OBJECTED, EventKind.OBJECTION_REFUSED): ClaimStatus.ACCEPTED,
+    (ClaimStatus.OBJECTED, EventKind.OBJECTION_MISSED): ClaimStatus.ACCEPTED,
+    (ClaimStatus.OBJECTED, EventKind.OBJECTION_UPHELD): ClaimStatus.DENIED,
+    **{(status, EventKind.CLAIM_WITHDRAWN): ClaimStatus.WITHDRAWN for status in WITHDRAWABLE},
+    **{(status, EventKind.CLAIM_STAYED): ClaimStatus.STAYED for status in (*WITHDRAWABLE, ClaimStatus.CONFIRMED)},
+    (ClaimStatus.STAYED, EventKind.CLAIM_STAYED): ClaimStatus.STAYED,
+    **{(ClaimStatus.STAYED, event): status for status, event in RESUMED.items()},
+    (ClaimStatus.STAYED, EventKind.COURT_GRANTED): ClaimStatus.ACCEPTED,
+    (ClaimStatus.STAYED, EventKind.COURT_REFUSED): ClaimStatus.DENIED,
+    (ClaimStatus.SETTLED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
+    (ClaimStatus.PAYMENT_STAYED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
+    (ClaimStatus.PAYMENT_STAYED, EventKind.PAYMENT_RESUMED): ClaimStatus.SETTLED,
 }

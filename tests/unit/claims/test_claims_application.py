@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import pytest
 
@@ -14,51 +14,99 @@ from node.claims.genesis import Role
 from node.claims.module import InvariantBroken, Module
 from node.claims.mutual_aid import filing, membership
 from node.claims.mutual_aid.actions import (
+    AdmitClaim,
     ConfirmPayment,
+    DecideObjection,
     Decision,
     Enrol,
+    ExtendInvestigation,
+    Extension,
     FileClaim,
     Finding,
     Investigate,
+    LiftStay,
+    Object,
+    Paper,
+    Recuse,
+    ResubmitClaim,
+    ReturnClaim,
     Review,
+    StayClaim,
+    StayEnd,
+    WithdrawClaim,
 )
-from node.claims.mutual_aid.module import PERMITTED
 from node.claims.mutual_aid.records import the_member
 from node.claims.registry import Registry
 from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
-from tests.factories import ORGANISATIONS, ROLES, Chain, key_of, make_genesis, new_member, person
+from node.claims.wire import Wire
+from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person
 
 CODE = "critical-illness"
-ACTIONS: dict[Role, Action] = {
-    Role.ENROLLER: Enrol(plan=CODE, members=(new_member(1),)),
-    Role.INTAKE: FileClaim(plan=CODE, member=9, ailment="S01", diagnosis_day=1, accident=False, evidence=person(1)),
-    Role.INVESTIGATOR: Investigate(claim=9, finding=Finding.PASS, report=person(1)),
-    Role.REVIEWER: Review(claim=9, decision=Decision.ACCEPT),
-    Role.PAYMENT: ConfirmPayment(claim=9, amount=1, receipt=person(1)),
+ACTIONS: tuple[Action, ...] = (
+    RecordEvidence(evidence=b"nonsense"),
+    Enrol(plan=CODE, members=(new_member(1),)),
+    FileClaim(plan=CODE, member=9, ailment="S01", diagnosis_day=1, accident=False, evidence=person(1)),
+    Investigate(claim=9, finding=Finding.PASS, report=person(1)),
+    Review(claim=9, decision=Decision.ACCEPT),
+    ConfirmPayment(claim=9, amount=1, receipt=person(1)),
+    AdmitClaim(claim=9),
+    ReturnClaim(claim=9, missing=Paper.INVOICE),
+    ResubmitClaim(claim=9, evidence=person(1)),
+    ExtendInvestigation(claim=9, reason=Extension.FIELD_VISIT_OUTSTANDING),
+    Recuse(claim=9),
+    Object(claim=9, member=9, evidence=person(1)),
+    DecideObjection(claim=9, decision=Decision.ACCEPT),
+    WithdrawClaim(claim=9),
+    StayClaim(claim=9, order=person(1), days=1),
+    LiftStay(claim=9, end=StayEnd.RESUME, order=person(1)),
+)
+MAY: dict[type[Wire], tuple[Role, ...]] = {
+    RecordEvidence: tuple(Role),
+    Enrol: (Role.ENROLLER,),
+    FileClaim: (Role.INTAKE,),
+    Investigate: (Role.INVESTIGATOR,),
+    Review: (Role.REVIEWER,),
+    ConfirmPayment: (Role.PAYMENT,),
+    AdmitClaim: (Role.INTAKE,),
+    ReturnClaim: (Role.INTAKE,),
+    ResubmitClaim: (Role.INTAKE,),
+    ExtendInvestigation: (Role.INVESTIGATOR,),
+    Recuse: (Role.INVESTIGATOR, Role.REVIEWER),
+    Object: (Role.ENROLLER,),
+    DecideObjection: (Role.REVIEWER,),
+    WithdrawClaim: (Role.ENROLLER, Role.INTAKE),
+    StayClaim: (Role.REGULATOR,),
+    LiftStay: (Role.REGULATOR,),
 }
+"""Written out, and not taken from the product's own table: a row that changes there has to change here too."""
+MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim)
 
 
-@pytest.mark.parametrize("role", ACTIONS)
-@pytest.mark.parametrize("name", ORGANISATIONS)
-def test_an_action_is_forbidden_to_whoever_lacks_the_role(role: Role, name: str) -> None:
-    code = Chain().do(name, ACTIONS[role]).code
-    assert (code == ResultCode.FORBIDDEN) == (role not in ROLES[name])
+def test_every_action_is_tried() -> None:
+    assert {type(action) for action in ACTIONS} == set(MAY) == set(get_args(Action))
 
 
-def test_every_action_belongs_to_one_role_and_an_auditor_has_none() -> None:
-    listed = [action for actions in PERMITTED.values() for action in actions]
-    assert len(listed) == len(set(listed)) == len(ACTIONS)
-    assert Role.AUDITOR not in PERMITTED
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: type(action).__name__)
+@pytest.mark.parametrize("role", Role)
+def test_an_action_is_forbidden_to_whoever_lacks_the_role(role: Role, action: Action) -> None:
+    *others, alone = ORGANISATIONS
+    chain = Chain(make_genesis(roles={**dict.fromkeys(others, tuple(Role)), alone: (role,)}))
+    code = chain.do(alone, action).code
+    assert (code == ResultCode.FORBIDDEN) == (role not in MAY[type(action)])
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: type(action).__name__)
+def test_an_action_is_forbidden_to_members_unless_it_is_theirs(action: Action) -> None:
+    chain = Chain()
+    assert chain.do("a", Enrol(plan=CODE, members=(new_member(1, key=key_of("m")),))).code == 0
+    assert (chain.do(key_of("m"), action).code == ResultCode.FORBIDDEN) == (type(action) not in MEMBERS_MAY)
 
 
 def test_a_members_key_may_only_file_claims_of_that_member() -> None:
     chain = Chain()
     members = (new_member(1, key=key_of("m")), new_member(2))
     assert chain.do("a", Enrol(plan=CODE, members=members)).code == 0
-    for role in (Role.ENROLLER, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT):
-        assert chain.do(key_of("m"), ACTIONS[role]).code == ResultCode.FORBIDDEN
-    assert chain.do(key_of("m"), RecordEvidence(evidence=b"x")).code == ResultCode.FORBIDDEN
     other = FileClaim(plan=CODE, member=2, ailment="S01", diagnosis_day=1, accident=False, evidence=person(1))
     assert chain.do(key_of("m"), other).code == ResultCode.NOT_THIS_MEMBER
 
@@ -89,13 +137,13 @@ def test_without_a_checker_no_evidence_is_accepted() -> None:
 class Squatter(Module):
     name: ClassVar[str] = "squatter"
     tables: ClassVar[range] = range(0x5F, 0x62)
-    tags: ClassVar[range] = range(60, 70)
+    tags: ClassVar[range] = range(9_000, 9_010)
 
 
 class Liar(Module):
     name: ClassVar[str] = "liar"
-    tables: ClassVar[range] = range(0x60, 0x62)
-    tags: ClassVar[range] = range(60, 70)
+    tables: ClassVar[range] = range(0xE0, 0xE2)
+    tags: ClassVar[range] = range(9_000, 9_010)
 
     def deadlines(self) -> Mapping[int, object]:  # type: ignore[override]
         return {20: object()}

@@ -26,15 +26,28 @@ from node.claims.genesis import (
     Tier,
 )
 from node.claims.mutual_aid.actions import (
+    AdmitClaim,
     ConfirmPayment,
+    DecideObjection,
     Decision,
     Enrol,
+    ExtendInvestigation,
+    Extension,
     FileClaim,
     Finding,
     Investigate,
+    LiftStay,
     NewMember,
+    Object,
+    Paper,
     Reason,
+    Recuse,
+    ResubmitClaim,
+    ReturnClaim,
     Review,
+    StayClaim,
+    StayEnd,
+    WithdrawClaim,
 )
 from node.claims.mutual_aid.records import (
     ClaimRecord,
@@ -81,6 +94,17 @@ ACTIONS: tuple[Action, ...] = (
     Review(claim=45, decision=Decision.ACCEPT, amount=69_999),
     Review(claim=45, decision=Decision.DENY, clause="4.1", evidence=person(5), reason=Reason.EXCLUDED_CAUSE),
     ConfirmPayment(claim=45, amount=30_000_000, receipt=person(6)),
+    AdmitClaim(claim=45),
+    ReturnClaim(claim=45, missing=Paper.INVOICE | Paper.IDENTITY),
+    ResubmitClaim(claim=45, evidence=person(11)),
+    ExtendInvestigation(claim=45, reason=Extension.EXPERT_OPINION_OUTSTANDING),
+    Recuse(claim=45),
+    Object(claim=45, member=8, evidence=person(12)),
+    DecideObjection(claim=45, decision=Decision.ACCEPT),
+    DecideObjection(claim=45, decision=Decision.DENY, clause="4.1", evidence=person(5), reason=Reason.EVIDENCE_FALSE),
+    WithdrawClaim(claim=45),
+    StayClaim(claim=45, order=person(13), days=30),
+    LiftStay(claim=45, end=StayEnd.REFUSE, order=person(13), clause="3.1"),
 )
 
 CLAIM = ClaimRecord(
