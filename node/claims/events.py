@@ -90,6 +90,14 @@ class EventKind(IntEnum):
     """subject: claim; organisation: regulator; value: amount."""
     COURT_REFUSED = 82
     """subject: claim; organisation: regulator; value: reason code."""
+    KEY_DEALT = 190
+    """subject: key epoch; organisation: who dealt; value: dealings so far."""
+    KEY_CONFIRMED = 191
+    """subject: key epoch; organisation: who confirmed; value: confirmations so far."""
+    KEY_ACTIVE = 192
+    """subject: key epoch; value: the threshold."""
+    KEY_REFUSED = 193
+    """subject: key epoch; organisation: who refuses; value: the organisation it accuses, or its own number."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

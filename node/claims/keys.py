@@ -1,9 +1,9 @@
 """Every key of the state. The first byte is the table; numbers are fixed-width big-endian.
 
-Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid; later modules take
-further ranges. Execution scans two tables only, both by ranges that hold what is due: DEADLINE (oldest
-first, bounded per block) and DAY_CHANGE (once per disclosure). Queries page through ORGANISATION,
-EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
+Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
+later modules take further ranges. Execution scans two tables only, both by ranges that hold what is due:
+DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure). Queries page through
+ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ DAY_CHANGE: Final = 0x25
 MEMBER: Final = 0x26
 PERSON: Final = 0x27
 CLAIM: Final = 0x28
+KEY_STATE: Final = 0x70
+KEY_EPOCH: Final = 0x71
+KEY_DEALING: Final = 0x72
+KEY_REFUSAL: Final = 0x73
+VALUE_HOLDER: Final = 0x74
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -34,6 +39,7 @@ _DAY = Struct(">BHIH")
 _DEADLINE = Struct(">BQBQ")
 
 counters: Final = bytes([COUNTERS])
+key_state: Final = bytes([KEY_STATE])
 
 
 def organisation(number: int) -> bytes:
@@ -104,6 +110,22 @@ def person(plan: int, commitment: bytes) -> bytes:
 
 def claim(number: int) -> bytes:
     return _U64.pack(CLAIM, number)
+
+
+def key_epoch(epoch: int) -> bytes:
+    return _U16.pack(KEY_EPOCH, epoch)
+
+
+def key_dealing(epoch: int, organisation_number: int) -> bytes:
+    return _U16_U16.pack(KEY_DEALING, epoch, organisation_number)
+
+
+def key_refusal(epoch: int, organisation_number: int) -> bytes:
+    return _U16_U16.pack(KEY_REFUSAL, epoch, organisation_number)
+
+
+def value_holder(kind: int, value: bytes) -> bytes:
+    return bytes([VALUE_HOLDER, kind]) + value
 
 
 def number_of(key: bytes) -> int:

@@ -74,6 +74,16 @@ class ResultCode(IntEnum):
     OBJECTIONS_EXHAUSTED = 157
     NOT_THE_FILER = 158
     NOT_STAYED_BEFORE_SETTLEMENT = 159
+    # Duplicates: values of claims, and the key that makes them.
+    VALUES_OUT_OF_ORDER = 270
+    NO_KEY_HOLDER = 271
+    WRONG_KEY_EPOCH = 272
+    DEALING_CLOSED = 273
+    WRONG_DEALING_SHAPE = 274
+    ALREADY_SAID = 275
+    TOO_FEW_DEALINGS = 276
+    OTHER_DEALINGS = 277
+    NOTHING_TO_REFUSE = 278
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -131,6 +141,15 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.OBJECTIONS_EXHAUSTED: "Objections to this claim have been decided as often as the plan allows.",
     ResultCode.NOT_THE_FILER: "Only the member, or an organisation that filed or enrolled for it, may do this.",
     ResultCode.NOT_STAYED_BEFORE_SETTLEMENT: "The cost of this claim is shared already: a stay can only be lifted.",
+    ResultCode.VALUES_OUT_OF_ORDER: "Values have 32 bytes; those of papers, at most 32, stand in rising order.",
+    ResultCode.NO_KEY_HOLDER: "Only an organisation that runs a node holds a share of the key.",
+    ResultCode.WRONG_KEY_EPOCH: "This is not the key epoch that is being made. Ask the node for the newest one.",
+    ResultCode.DEALING_CLOSED: "A dealing of this key epoch has been confirmed: no more are taken.",
+    ResultCode.WRONG_DEALING_SHAPE: "A dealing has as many commitments as the threshold and one share for each holder.",
+    ResultCode.ALREADY_SAID: "This organisation has said so for this key epoch already.",
+    ResultCode.TOO_FEW_DEALINGS: "A key is confirmed when as many organisations as its threshold have dealt.",
+    ResultCode.OTHER_DEALINGS: "The digest is not that of the dealings on the chain. Read them again.",
+    ResultCode.NOTHING_TO_REFUSE: "The organisation that is named has not dealt in this key epoch.",
 }
 
 

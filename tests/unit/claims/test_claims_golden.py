@@ -61,6 +61,7 @@ from node.claims.mutual_aid.records import (
     PlanTally,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.nullifiers.holders import HolderRecord, ValueKind
 from node.claims.results import ResultCode
 from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
@@ -197,6 +198,7 @@ RECORDS: tuple[Wire, ...] = (
         detail="action 1, member 0",
         events=(ClaimsEvent(kind=EventKind.CYCLE_SETTLED, subject=8, value=32_400),),
     ),
+    HolderRecord(first=45, latest=46, count=2),
 )
 
 PLAN = PlanTerms(
@@ -244,6 +246,11 @@ KEYS: dict[str, bytes] = {
     "member 1000": keys.member(1_000),
     "person 0": keys.person(0, person(1)),
     "claim 45": keys.claim(45),
+    "key state": keys.key_state,
+    "key epoch 1": keys.key_epoch(1),
+    "key dealing 1 3": keys.key_dealing(1, 3),
+    "key refusal 1 3": keys.key_refusal(1, 3),
+    "holder of a paper": keys.value_holder(ValueKind.PAPER, person(4)),
 }
 
 

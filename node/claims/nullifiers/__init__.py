@@ -1,0 +1,1 @@
+"""Keyed one-way values of events and papers, and the key that the organisations make them with."""
