@@ -190,6 +190,7 @@ class PlanView(_View):
     calendar: dict[str, Any]
     deadlines: dict[str, int]
     objections_max: int
+    claim_rules: dict[str, int]
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]

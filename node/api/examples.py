@@ -194,6 +194,7 @@ STATUSES: Final = {
     "payment-stayed": 0,
     "lapsed": 0,
     "withdrawn": 0,
+    "closed-denied": 0,
 }
 TOTALS: Final = {
     "members_enrolled": 23_000_000,
@@ -237,6 +238,7 @@ PLAN: Final = {
     "calendar": {"disclosure_days_of_month": [7, 21], "settlement_days_of_month": [14, 28]},
     "deadlines": {"investigation_hours": 720, "review_hours": 240, "disclosure_hours": 72, "payment_hours": 72},
     "objections_max": 2,
+    "claim_rules": {"jury_request_days": 30},
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],

@@ -90,6 +90,10 @@ class EventKind(IntEnum):
     """subject: claim; organisation: regulator; value: amount."""
     COURT_REFUSED = 82
     """subject: claim; organisation: regulator; value: reason code."""
+    DENIAL_FINAL = 90
+    """subject: claim; value: reason code of the denial. Nobody went to a jury in time, or the member waived it."""
+    DENIAL_RESUMED = 91
+    """As INTAKE_RESUMED: the time to ask for a jury runs on."""
     KEY_DEALT = 190
     """subject: key epoch; organisation: who dealt; value: dealings so far."""
     KEY_CONFIRMED = 191

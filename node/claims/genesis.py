@@ -143,6 +143,13 @@ class Clause(Wire, frozen=True, kw_only=True):
     title: Name
 
 
+class ClaimRules(Wire, frozen=True, kw_only=True):
+    """How the claims of a plan are judged. The defaults are the rules of a plan whose file says nothing."""
+
+    jury_request_days: Days = 30
+    """How long a denied member may ask for a jury; then the denial is final. 0: at once."""
+
+
 class PlanTerms(Wire, frozen=True, kw_only=True):
     """One immutable version of a plan. Claims are judged by the version of their day of diagnosis."""
 
@@ -177,6 +184,7 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     ailments: Annotated[tuple[Ailment, ...], Meta(min_length=1, max_length=1_000)]
     objections_max: Annotated[int, Meta(ge=0, le=10)] = 2
     """How many objections to one claim are decided; without an end, a few could stall any claim for ever."""
+    claim_rules: ClaimRules = ClaimRules()
 
 
 class Organisation(Wire, frozen=True, kw_only=True):

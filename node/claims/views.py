@@ -20,6 +20,7 @@ from node.claims.mutual_aid.records import (
     MemberRecord,
     PlanState,
     PlanTally,
+    ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.plain import to_plain
@@ -69,7 +70,6 @@ def organisation_name(registry: Registry, number: int) -> str | None:
 def claim_view(registry: Registry, number: int, claim: ClaimRecord) -> Json:
     terms = registry.plans[claim.plan].terms_on(claim.diagnosis_day)
     ailment = terms.ailments[claim.ailment]
-    granted = claim.status not in (ClaimStatus.FILED, ClaimStatus.INVESTIGATED, ClaimStatus.DENIED)
     return {
         "id": claim_text(number),
         "plan": terms.plan.code,
@@ -81,7 +81,7 @@ def claim_view(registry: Registry, number: int, claim: ClaimRecord) -> Json:
         "accident": claim.accident,
         "currency": terms.plan.currency,
         "claimed": money(terms.plan, claim.claimed),
-        "amount": money(terms.plan, claim.amount) if granted else None,
+        "amount": money(terms.plan, claim.amount) if claim.amount else None,
         "evidence": claim.evidence.hex(),
         "filed_ms": claim.filed_ms,
         "filed_by": organisation_name(registry, claim.filer) or "member",
@@ -90,7 +90,7 @@ def claim_view(registry: Registry, number: int, claim: ClaimRecord) -> Json:
         "passed_on": claim.attempt,
         "deadline_ms": claim.deadline_ms or None,
         "investigation": _investigation_view(registry, claim),
-        "review": _review_view(registry, claim),
+        "review": _review_view(registry, claim.reviews[-1]) if claim.reviews else None,
         "cycle": claim.cycle or None,
         "payment": None
         if claim.payer < 0
@@ -111,15 +111,13 @@ def _investigation_view(registry: Registry, claim: ClaimRecord) -> Json | None:
     }
 
 
-def _review_view(registry: Registry, claim: ClaimRecord) -> Json | None:
-    if claim.reviewer < 0:
-        return None
+def _review_view(registry: Registry, review: ReviewNote) -> Json:
     return {
-        "organisation": registry.names[claim.reviewer],
-        "decision": word(Decision.DENY if claim.status is ClaimStatus.DENIED else Decision.ACCEPT),
-        "clause": claim.clause or None,
-        "evidence": claim.grounds.hex() or None,
-        "reason": reason_text(claim.reason),
+        "organisation": registry.names[review.organisation],
+        "decision": word(Decision(review.decision)),
+        "clause": review.clause or None,
+        "evidence": review.evidence.hex() or None,
+        "reason": reason_text(review.reason),
     }
 
 

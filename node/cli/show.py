@@ -16,6 +16,7 @@ STATUS_STYLES = {
     "committed": "green",
     "active": "green",
     "denied": "red",
+    "closed-denied": "red",
     "rejected": "red",
     "expired": "red",
     "waiting": "yellow",

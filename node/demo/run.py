@@ -209,7 +209,7 @@ class Demo:
         earliest_ms = start_of(first_day + DAYS, plan.utc_offset_minutes)
         while clock.now_ms() < limit_ms:
             counts = self.screen.board.claims
-            final = counts.get("paid", 0) + counts.get("denied", 0)
+            final = counts.get("paid", 0) + counts.get("denied", 0) + counts.get("closed-denied", 0)
             refused = sum(len(desk.refused) for desk in self._desks)
             if clock.now_ms() >= earliest_ms and failover.done() and final + refused >= expected:
                 return
@@ -325,7 +325,7 @@ class Demo:
 
     def _check_ledger(self, imported: Totals, plan: dict[str, Any]) -> None:
         figures = self.figures
-        final = figures.claims["paid"] + figures.claims["denied"]
+        final = figures.claims["paid"] + figures.claims["denied"] + figures.claims["closed-denied"]
         filed = sum(figures.claims.values())
         refused = [text for desk in self._desks for text in desk.refused]
         roots = set(figures.state_roots.values())

@@ -15,8 +15,18 @@ from rich.text import Text
 
 _LINES: Final = 12
 _PLAIN_EVERY_S: Final = 3.0
-CLAIM_ORDER: Final = ("filed", "investigated", "accepted", "published", "confirmed", "settled", "paid", "denied")
-_STYLES: Final = {"paid": "green", "denied": "red", "settled": "cyan", "confirmed": "cyan"}
+CLAIM_ORDER: Final = (
+    "filed",
+    "investigated",
+    "accepted",
+    "published",
+    "confirmed",
+    "settled",
+    "paid",
+    "denied",
+    "closed-denied",
+)
+_STYLES: Final = {"paid": "green", "denied": "red", "closed-denied": "red", "settled": "cyan", "confirmed": "cyan"}
 
 
 class Board:

@@ -11,7 +11,7 @@ from node.claims import keys
 from node.claims.application import BlockResult
 from node.claims.calendar import month_index
 from node.claims.events import EventKind
-from node.claims.genesis import AgeBand, Benefit, Calendar, PlanTerms, StepDeadlines
+from node.claims.genesis import AgeBand, Benefit, Calendar, ClaimRules, PlanTerms, StepDeadlines
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
     Decision,
@@ -56,6 +56,7 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         calendar=Calendar(cycle_days=4, settlement_after_days=2),
         deadlines=StepDeadlines(investigation_hours=40, review_hours=20, disclosure_hours=25, payment_hours=15),
         fee_bps=random.choice([0, 777, 800]),
+        claim_rules=ClaimRules(jury_request_days=random.choice([0, 9])),
     )
     repaid = replace(
         plan("hospital-reimbursement"),
@@ -64,6 +65,7 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         # Each cycle is settled at the moment the next one is disclosed.
         calendar=Calendar(cycle_days=3, settlement_after_days=3),
         deadlines=StepDeadlines(investigation_hours=24, review_hours=24, disclosure_hours=71, payment_hours=24),
+        claim_rules=ClaimRules(jury_request_days=6),
         age_bands=(AgeBand(from_age_years=0, to_age_years=150, standard_minor_units=10_000),),
     )
     return fixed, repaid
@@ -228,7 +230,7 @@ class Driver:
                 evidence=person(number),
                 reason=Reason.EXCLUDED_CAUSE,
             )
-            return denial, lambda _: oracle.deny(claim)
+            return denial, lambda now: oracle.deny(claim, now)
         fixed = oracle.plans[claim.plan].terms.benefit is Benefit.FIXED
         amount = 0 if fixed else self.random.randrange(1, claim.claimed + 1)
         acceptance = Review(claim=number, decision=Decision.ACCEPT, amount=amount)

@@ -117,7 +117,7 @@ class Oracle:
                 due.append((plan.disclosure, 1, plan.number))
                 if plan.waiting is not None:
                     due.append((plan.waiting.settlement, 0, plan.number))
-            order = ["filed", "investigated", "accepted", "published", "confirmed", "settled"]
+            order = ["filed", "investigated", "accepted", "published", "confirmed", "settled", "denied"]
             due += [(claim.due, 2 + order.index(claim.status), claim.number) for claim in self.claims if claim.due]
             time, kind, number = min(due)
             if time > now:
@@ -169,6 +169,9 @@ class Oracle:
                 "settled": deadlines.payment_hours,
             }[claim.status]
             claim.due += hours * HOUR_MS
+        elif claim.status == "denied":
+            claim.status, claim.due = "closed_denied", 0
+            claim.member.open -= 1
         elif claim.status == "accepted":
             claim.status, claim.due = "published", claim.due + deadlines.disclosure_hours * HOUR_MS
         elif claim.status == "published":
@@ -237,9 +240,13 @@ class Oracle:
         plan = self.plans[claim.plan]
         claim.status, claim.amount, claim.due, claim.cycle = "accepted", amount, plan.disclosure, plan.cycle
 
-    def deny(self, claim: OracleClaim) -> None:
-        claim.status, claim.due = "denied", 0
-        claim.member.open -= 1
+    def deny(self, claim: OracleClaim, now: int) -> None:
+        rules = self.plans[claim.plan].terms.claim_rules
+        if rules.jury_request_days:
+            claim.status, claim.due = "denied", now + rules.jury_request_days * DAY_MS
+        else:
+            claim.status, claim.due = "closed_denied", 0
+            claim.member.open -= 1
 
     def pay(self, claim: OracleClaim, now: int) -> None:
         plan = self.plans[claim.plan]

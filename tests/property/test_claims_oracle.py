@@ -60,8 +60,8 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
         ResultCode.NOT_ASSIGNED,
         ResultCode.DENIAL_WITHOUT_GROUNDS,
     }
-    assert {"paid", "denied", "filed", "investigated", "settled"} <= set(statuses)
-    assert min(statuses["paid"], statuses["denied"], shared, carried, missed) > 5
+    assert {"paid", "denied", "closed_denied", "filed", "investigated", "settled"} <= set(statuses)
+    assert min(statuses["paid"], statuses["denied"], statuses["closed_denied"], shared, carried, missed) > 5
 
 
 @settings(max_examples=10, deadline=None)

@@ -25,7 +25,8 @@ from node.claims.mutual_aid.records import (
     the_claim,
     the_cycle,
 )
-from node.claims.mutual_aid.steps import step_hours, terms_of
+from node.claims.mutual_aid.refusals import terms_of
+from node.claims.mutual_aid.steps import step_hours
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
 from node.claims.registry import Registry
 from node.claims.types import HOUR_MS

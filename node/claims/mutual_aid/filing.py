@@ -17,6 +17,7 @@ from node.claims.mutual_aid.records import (
     ClaimRecord,
     Counters,
     MemberRecord,
+    load_claim,
     load_counters,
     load_member,
     save_counters,
@@ -27,6 +28,8 @@ from node.claims.registry import Plan, Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
 
+LOOK_BACK: Final = 100
+"""Newest claims of a member among which an open one is looked for; a plan allows no more to be open."""
 TIER_NUMBERS: Final = {tier: number for number, tier in enumerate(Tier, start=1)}
 
 
@@ -46,7 +49,7 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
     ailment = terms.ailments.get(action.ailment)
     if ailment is None:
         return ResultCode.UNKNOWN_AILMENT
-    code = _day_problem(plan, terms, ailment, member, scope.now_ms, action) or _standing_problem(terms, member)
+    code = _day_problem(plan, terms, ailment, member, scope.now_ms, action) or _standing_problem(scope, terms, member)
     if code:
         return code
     amount, code = _benefit(terms, ailment, member, action)
@@ -111,12 +114,25 @@ def _day_problem(
     return ResultCode.OK
 
 
-def _standing_problem(terms: Terms, member: MemberRecord) -> ResultCode:
+def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> ResultCode:
     if member.open_claims >= terms.plan.open_claims_max:
-        return ResultCode.OPEN_CLAIM_EXISTS
+        return ResultCode.CLOCK_BEHIND if _may_be_over(scope, member) else ResultCode.OPEN_CLAIM_EXISTS
     if terms.plan.benefit is Benefit.FIXED and member.paid_claims:
         return ResultCode.ALREADY_PAID
     return ResultCode.OK
+
+
+def _may_be_over(scope: Scope, member: MemberRecord) -> bool:
+    """Whether a deadline that ends an open claim has passed and the clock has not come to it."""
+    number = member.last_claim
+    for _ in range(LOOK_BACK):
+        claim = load_claim(scope.state, number)
+        if claim is None:
+            return False
+        if claim.status in (ClaimStatus.RETURNED, ClaimStatus.DENIED) and claim.deadline_ms <= scope.now_ms:
+            return True
+        number = claim.previous
+    return False
 
 
 def _benefit(terms: Terms, ailment: Ailment, member: MemberRecord, action: FileClaim) -> tuple[int, ResultCode]:

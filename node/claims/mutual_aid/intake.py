@@ -14,7 +14,8 @@ from node.claims.mutual_aid.actions import AdmitClaim, ResubmitClaim, ReturnClai
 from node.claims.mutual_aid.assignment import assign
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, the_claim, the_member
-from node.claims.mutual_aid.steps import claim_for, count_missed, current_claim, terms_of
+from node.claims.mutual_aid.refusals import close_denied, terms_of
+from node.claims.mutual_aid.steps import claim_for, count_missed, current_claim
 from node.claims.mutual_aid.transitions import WITHDRAWABLE, ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -103,7 +104,8 @@ def lapse(_: Registry, scope: Scope, due_ms: int, number: int) -> None:
 
 
 def withdraw(registry: Registry, scope: Scope, action: WithdrawClaim) -> ResultCode:
-    """Open until the disclosure period is over; after that the cost is being shared."""
+    """Open until the disclosure period is over; after that the cost is being shared. Of a denied claim the
+    member, and nobody for it, may waive the time to ask for a jury: then it is final at once."""
     claim, code = current_claim(registry, scope, action.claim)
     if claim is None:
         return code
@@ -112,6 +114,9 @@ def withdraw(registry: Registry, scope: Scope, action: WithdrawClaim) -> ResultC
             return ResultCode.NOT_THIS_MEMBER
     elif scope.sender.organisation not in (claim.filer, the_member(scope.state, claim.member).organisation):
         return ResultCode.NOT_THE_FILER
+    if claim.status is ClaimStatus.DENIED and scope.sender.member:
+        close_denied(scope, action.claim, claim, at_ms=scope.now_ms)
+        return ResultCode.OK
     if claim.status not in WITHDRAWABLE:
         return ResultCode.WRONG_CLAIM_STATUS
     actor = NO_ORGANISATION if scope.sender.member else scope.sender.organisation

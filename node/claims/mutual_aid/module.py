@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from node.claims import keys
 from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
-from node.claims.mutual_aid import cycle, filing, intake, membership, objections, stays, steps
+from node.claims.mutual_aid import cycle, filing, intake, membership, objections, refusals, stays, steps
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
     ConfirmPayment,
@@ -95,6 +95,7 @@ class MutualAid(Module):
             DeadlineKind.PAPERS: partial(intake.lapse, self.registry),
             DeadlineKind.OBJECTION: partial(objections.objection_missed, self.registry),
             DeadlineKind.STAY: partial(stays.stay_over, self.registry),
+            DeadlineKind.JURY_REQUEST: partial(refusals.denial_over, self.registry),
         }
 
     def permitted(self) -> Mapping[Role, tuple[type[Wire], ...]]:

@@ -12,15 +12,14 @@ from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import DecideObjection, Decision, Object
 from node.claims.mutual_aid.assignment import uninvolved_reviewer
-from node.claims.mutual_aid.lifecycle import move, release_member
+from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.records import MemberRecord, load_member, load_plan, save_member, the_claim
+from node.claims.mutual_aid.refusals import denial_problem, deny, terms_of
 from node.claims.mutual_aid.steps import (
     claim_for,
     count_missed,
     current_claim,
-    denial_problem,
     next_disclosure,
-    terms_of,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Plan, Registry
@@ -80,20 +79,7 @@ def decide_objection(registry: Registry, scope: Scope, action: DecideObjection) 
         return code
     arbiter = scope.sender.organisation
     if denied:
-        move(
-            scope,
-            action.claim,
-            claim,
-            EventKind.OBJECTION_UPHELD,
-            value=action.reason,
-            actor=arbiter,
-            arbiter=arbiter,
-            amount=0,
-            clause=action.clause,
-            grounds=action.evidence,
-            reason=action.reason,
-        )
-        release_member(scope, claim)
+        deny(registry, scope, action, claim, EventKind.OBJECTION_UPHELD, actor=arbiter, arbiter=arbiter)
         return ResultCode.OK
     upcoming = next_disclosure(registry, scope, claim.plan)
     if upcoming is None:

@@ -55,6 +55,17 @@ class MemberRecord(Wire, frozen=True, kw_only=True):
     """The cycle in which the member last objected, or 0."""
 
 
+class ReviewNote(Wire, frozen=True, kw_only=True):
+    """What one reviewer decided, and on what grounds."""
+
+    organisation: int
+    decision: int
+    amount: int = 0
+    clause: str = ""
+    evidence: bytes = b""
+    reason: int = 0
+
+
 class ClaimRecord(Wire, frozen=True, kw_only=True):
     """One claim. Organisation numbers are -1, and other fields empty, until their step is done."""
 
@@ -117,6 +128,8 @@ class ClaimRecord(Wire, frozen=True, kw_only=True):
     stayed_assigned: int = NO_ORGANISATION
     order: bytes = b""
     """The last order of a regulator."""
+    reviews: tuple[ReviewNote, ...] = ()
+    """Every review so far, in the order in which they came."""
 
 
 class DayChange(Wire, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ from node.claims.module import Scope
 from node.claims.mutual_aid.actions import LiftStay, Reason, StayClaim, StayEnd
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, load_plan, save_plan, the_claim
-from node.claims.mutual_aid.steps import current_claim, next_disclosure, terms_of
+from node.claims.mutual_aid.refusals import terms_of
+from node.claims.mutual_aid.steps import current_claim, next_disclosure
 from node.claims.mutual_aid.transitions import RESUMED, TRANSITIONS, ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode

@@ -18,21 +18,20 @@ from node.claims.genesis import Benefit, Role
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
-    DecideObjection,
     Decision,
     ExtendInvestigation,
     Extension,
     Finding,
     Investigate,
-    Reason,
     Recuse,
     Review,
 )
 from node.claims.mutual_aid.assignment import assign, rotation
-from node.claims.mutual_aid.lifecycle import move, release_member
+from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import end_membership
 from node.claims.mutual_aid.records import (
     ClaimRecord,
+    ReviewNote,
     load_claim,
     load_plan,
     save_member,
@@ -40,6 +39,7 @@ from node.claims.mutual_aid.records import (
     the_claim,
     the_member,
 )
+from node.claims.mutual_aid.refusals import denial_problem, deny, grounds_problem, terms_of
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry, Terms
 from node.claims.results import ResultCode
@@ -48,7 +48,6 @@ from node.claims.wire import decode_trusted, encode
 
 CYCLES_AHEAD: Final = 100
 _EXTENSIONS: Final = frozenset(extension.value for extension in Extension)
-_REASONS: Final = frozenset(reason.value for reason in Reason)
 
 
 class Step:
@@ -73,11 +72,6 @@ def step_hours(terms: Terms, status: ClaimStatus) -> int:
     if status is ClaimStatus.FILED:
         return deadlines.investigation_hours
     return deadlines.review_hours if status is ClaimStatus.INVESTIGATED else deadlines.payment_hours
-
-
-def terms_of(registry: Registry, claim: ClaimRecord) -> Terms:
-    """The version of the plan by which the claim is judged."""
-    return registry.plans[claim.plan].terms_on(claim.diagnosis_day)
 
 
 def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
@@ -167,7 +161,7 @@ def investigate(registry: Registry, scope: Scope, action: Investigate) -> Result
     terms = terms_of(registry, claim)
     if action.finding is Finding.FAIL and not (action.clause and action.reason):
         return ResultCode.FINDING_WITHOUT_GROUNDS
-    if code := _grounds_problem(terms, action.clause, action.reason):
+    if code := grounds_problem(terms, action.clause, action.reason):
         return code
     # The reviewer is always of another organisation than the investigator; genesis is checked for it.
     reviewer = assign(registry, Role.REVIEWER, action.claim, 0, avoid=scope.sender.organisation)
@@ -246,14 +240,27 @@ def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
     denied = action.decision is Decision.DENY
     if code := denial_problem(terms, action, denied=denied):
         return code
-    if denied:
-        return _deny(scope, action, claim)
     fixed = terms.plan.benefit is Benefit.FIXED
-    if fixed and action.amount:
-        return ResultCode.AMOUNT_IS_FIXED
-    if not fixed and not 0 < action.amount <= claim.claimed:
+    if denied and action.amount:
         return ResultCode.AMOUNT_OUT_OF_RANGE
-    amount = claim.claimed if fixed else action.amount
+    if not denied and fixed and action.amount:
+        return ResultCode.AMOUNT_IS_FIXED
+    if not denied and not fixed and not 0 < action.amount <= claim.claimed:
+        return ResultCode.AMOUNT_OUT_OF_RANGE
+    amount = 0 if denied else claim.claimed if fixed else action.amount
+    reviewer = scope.sender.organisation
+    note = ReviewNote(
+        organisation=reviewer,
+        decision=action.decision.value,
+        amount=amount,
+        clause=action.clause,
+        evidence=action.evidence,
+        reason=action.reason,
+    )
+    claim = replace(claim, reviews=(*claim.reviews, note))
+    if denied:
+        deny(registry, scope, action, claim, EventKind.CLAIM_DENIED, actor=reviewer, reviewer=reviewer)
+        return ResultCode.OK
     upcoming = next_disclosure(registry, scope, claim.plan)
     if upcoming is None:
         return ResultCode.CLOCK_BEHIND
@@ -273,43 +280,6 @@ def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
         reason=action.reason,
         cycle=cycle,
     )
-    return ResultCode.OK
-
-
-def _deny(scope: Scope, action: Review, claim: ClaimRecord) -> ResultCode:
-    if action.amount:
-        return ResultCode.AMOUNT_OUT_OF_RANGE
-    move(
-        scope,
-        action.claim,
-        claim,
-        EventKind.CLAIM_DENIED,
-        value=action.reason,
-        actor=scope.sender.organisation,
-        reviewer=scope.sender.organisation,
-        clause=action.clause,
-        grounds=action.evidence,
-        reason=action.reason,
-    )
-    release_member(scope, claim)
-    return ResultCode.OK
-
-
-def denial_problem(terms: Terms, action: Review | DecideObjection, *, denied: bool) -> ResultCode:
-    """OK if the decision names what it must; a denial names clause, reason and evidence item."""
-    if denied and not (action.clause and action.reason and len(action.evidence) == 32):
-        return ResultCode.DENIAL_WITHOUT_GROUNDS
-    # An acceptance may name an item too; anything shorter than a commitment would be room for free text.
-    if len(action.evidence) not in (0, 32):
-        return ResultCode.NOT_A_COMMITMENT
-    return _grounds_problem(terms, action.clause, action.reason)
-
-
-def _grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:
-    if clause and clause not in terms.clauses:
-        return ResultCode.UNKNOWN_CLAUSE
-    if reason and reason not in _REASONS:
-        return ResultCode.UNKNOWN_REASON
     return ResultCode.OK
 
 

@@ -28,6 +28,7 @@ class ClaimStatus(IntEnum):
     """Its cost is shared; with the assigned payment organisation."""
     PAID = 7
     DENIED = 8
+    """The member may ask for a jury; then the denial is final."""
     INTAKE = 9
     """Filed with the member's own key; the assigned intake organisation looks whether papers are missing."""
     RETURNED = 10
@@ -41,6 +42,8 @@ class ClaimStatus(IntEnum):
     LAPSED = 14
     """The missing papers did not come in time."""
     WITHDRAWN = 15
+    CLOSED_DENIED = 16
+    """Denied for good: the time to ask for a jury is over, or a court has decided."""
 
 
 class DeadlineKind(IntEnum):
@@ -59,6 +62,7 @@ class DeadlineKind(IntEnum):
     PAPERS = 37
     OBJECTION = 38
     STAY = 39
+    JURY_REQUEST = 90
 
 
 DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
@@ -73,6 +77,7 @@ DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
     ClaimStatus.OBJECTED: DeadlineKind.OBJECTION,
     ClaimStatus.STAYED: DeadlineKind.STAY,
     ClaimStatus.PAYMENT_STAYED: DeadlineKind.STAY,
+    ClaimStatus.DENIED: DeadlineKind.JURY_REQUEST,
 }
 """The one live deadline of a claim in each status; a status without is final."""
 
@@ -94,6 +99,7 @@ RESUMED: Final[dict[ClaimStatus, EventKind]] = {
     ClaimStatus.INVESTIGATED: EventKind.REVIEW_RESUMED,
     ClaimStatus.ACCEPTED: EventKind.PUBLICATION_RESUMED,
     ClaimStatus.OBJECTED: EventKind.OBJECTION_RESUMED,
+    ClaimStatus.DENIED: EventKind.DENIAL_RESUMED,
 }
 """Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
 
@@ -124,12 +130,16 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_MISSED): ClaimStatus.ACCEPTED,
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_UPHELD): ClaimStatus.DENIED,
     **{(status, EventKind.CLAIM_WITHDRAWN): ClaimStatus.WITHDRAWN for status in WITHDRAWABLE},
-    **{(status, EventKind.CLAIM_STAYED): ClaimStatus.STAYED for status in (*WITHDRAWABLE, ClaimStatus.CONFIRMED)},
+    **{
+        (status, EventKind.CLAIM_STAYED): ClaimStatus.STAYED
+        for status in (*WITHDRAWABLE, ClaimStatus.CONFIRMED, ClaimStatus.DENIED)
+    },
     (ClaimStatus.STAYED, EventKind.CLAIM_STAYED): ClaimStatus.STAYED,
     **{(ClaimStatus.STAYED, event): status for status, event in RESUMED.items()},
     (ClaimStatus.STAYED, EventKind.COURT_GRANTED): ClaimStatus.ACCEPTED,
-    (ClaimStatus.STAYED, EventKind.COURT_REFUSED): ClaimStatus.DENIED,
+    (ClaimStatus.STAYED, EventKind.COURT_REFUSED): ClaimStatus.CLOSED_DENIED,
     (ClaimStatus.SETTLED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
     (ClaimStatus.PAYMENT_STAYED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
     (ClaimStatus.PAYMENT_STAYED, EventKind.PAYMENT_RESUMED): ClaimStatus.SETTLED,
+    (ClaimStatus.DENIED, EventKind.DENIAL_FINAL): ClaimStatus.CLOSED_DENIED,
 }

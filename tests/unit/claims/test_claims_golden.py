@@ -59,6 +59,7 @@ from node.claims.mutual_aid.records import (
     MemberRecord,
     PlanState,
     PlanTally,
+    ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
 from node.claims.nullifiers.holders import HolderRecord, ValueKind
@@ -134,6 +135,7 @@ CLAIM = ClaimRecord(
     payer=1,
     receipt=person(6),
     changed_ms=1_777_334_400_005,
+    reviews=(ReviewNote(organisation=1, decision=1, amount=30_000_000),),
 )
 
 RECORDS: tuple[Wire, ...] = (
@@ -283,7 +285,7 @@ def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
     shown = {type(item) for item in (*ACTIONS, *RECORDS)}
     # Inside others, or part of the genesis, whose digest is in the file.
     inside = {"NewMember", "Transaction", "BlockContext", "Genesis", "Organisation", "PlanTerms", "Ailment", "AgeBand"}
-    inside |= {"Calendar", "StepDeadlines", "Clause"}
+    inside |= {"Calendar", "StepDeadlines", "Clause", "ClaimRules", "ReviewNote"}
     assert {kind.__name__ for kind in kinds - shown} == inside
 
 

@@ -151,7 +151,7 @@ def test_a_statement_comes_in_pages(chain: Chain, queries: Queries) -> None:
     [
         ({}, [1, 2, 3, 4, 5, 6]),
         ({"status": "paid"}, [1]),
-        ({"status": "denied"}, [2]),
+        ({"status": "closed-denied"}, [2]),
         ({"status": "filed"}, [4, 5, 6, 3]),
         ({"status": "filed", "plan": CODE}, [3]),
         ({"plan": HOSPITAL}, [4, 5, 6]),

@@ -24,7 +24,7 @@ from node.claims.mutual_aid.records import ClaimRecord, the_claim, the_member
 from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
 from node.claims.results import ResultCode
 from node.claims.transaction import Action
-from node.claims.types import HOUR_MS
+from node.claims.types import DAY_MS, HOUR_MS
 from node.claims.wire import decode_trusted
 from tests.factories import ORGANISATIONS, ROLES, Chain, make_genesis, new_member, person
 
@@ -161,6 +161,7 @@ def test_a_finding_against_the_claim_names_its_grounds(clause: str, reason: int,
         ("3.1", person(4), 0, ResultCode.DENIAL_WITHOUT_GROUNDS),
         ("1.1", person(4), 1, ResultCode.UNKNOWN_CLAUSE),
         ("3.1", person(4), 99, ResultCode.UNKNOWN_REASON),
+        ("3.1", person(4), Reason.COURT_ORDER, ResultCode.UNKNOWN_REASON),
         ("3.1", person(4), 1, ResultCode.OK),
     ],
 )
@@ -171,10 +172,13 @@ def test_a_denial_names_clause_evidence_and_reason(clause: str, evidence: bytes,
     if code is not ResultCode.OK:
         assert case.claim.status is ClaimStatus.INVESTIGATED
         return
-    assert (case.claim.status, case.claim.deadline_ms, case.claim.assigned) == (ClaimStatus.DENIED, 0, -1)
+    due = case.chain.now_ms + 30 * DAY_MS
+    assert (case.claim.status, case.claim.deadline_ms, case.claim.assigned) == (ClaimStatus.DENIED, due, -1)
+    case.chain.until(due - 1)
+    assert (case.claim.status, the_member(case.chain.state, 1).open_claims) == (ClaimStatus.DENIED, 1)
+    case.chain.until(due)
+    assert (case.claim.status, case.claim.deadline_ms) == (ClaimStatus.CLOSED_DENIED, 0)
     assert the_member(case.chain.state, 1).open_claims == 0
-    case.chain.wait(days=60)
-    assert case.claim.status is ClaimStatus.DENIED
 
 
 def test_a_reviewer_may_decide_otherwise_than_the_investigator_found() -> None:
@@ -288,7 +292,7 @@ def test_a_payment_before_the_clock_settled_the_cycle_is_not_judged_on_stale_sta
 def test_the_table_has_two_ways_in_and_every_open_status_a_deadline_and_a_way_out() -> None:
     starts = [event for status, event in TRANSITIONS if status is None]
     assert starts == [EventKind.CLAIM_FILED, EventKind.CLAIM_RECEIVED]
-    final = {ClaimStatus.PAID, ClaimStatus.DENIED, ClaimStatus.LAPSED, ClaimStatus.WITHDRAWN}
+    final = {ClaimStatus.PAID, ClaimStatus.CLOSED_DENIED, ClaimStatus.LAPSED, ClaimStatus.WITHDRAWN}
     leaving = {status for (status, _), after in TRANSITIONS.items() if status is not None and after is not status}
     assert leaving == set(DEADLINE_OF) == set(ClaimStatus) - final
     assert set(TRANSITIONS.values()) == set(ClaimStatus)

@@ -1,0 +1,88 @@
+"""Refusals: on what grounds a claim may be denied, and when the denial is final.
+
+A denial names a clause of the plan, a reason and an evidence item. It is not final before the member had
+time to ask for a jury; until then the claim counts as open, so that no second one for the same illness is
+filed beside it. A member who wants to file anew at once can waive the jury with its own key.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from node.claims.events import EventKind
+from node.claims.module import Scope
+from node.claims.mutual_aid.actions import DecideObjection, Reason, Review
+from node.claims.mutual_aid.lifecycle import move, release_member
+from node.claims.mutual_aid.records import ClaimRecord, the_claim
+from node.claims.registry import Registry, Terms
+from node.claims.results import ResultCode
+from node.claims.types import DAY_MS, NO_ORGANISATION
+
+_REASONS: Final = frozenset(reason.value for reason in Reason if reason is not Reason.COURT_ORDER)
+"""What organisations may give as a reason; that a court has ordered it can only come with a court's order."""
+
+
+def terms_of(registry: Registry, claim: ClaimRecord) -> Terms:
+    """The version of the plan by which the claim is judged."""
+    return registry.plans[claim.plan].terms_on(claim.diagnosis_day)
+
+
+def denial_problem(terms: Terms, action: Review | DecideObjection, *, denied: bool) -> ResultCode:
+    """OK if the decision names what it must; a denial names clause, reason and evidence item."""
+    if denied and not (action.clause and action.reason and len(action.evidence) == 32):
+        return ResultCode.DENIAL_WITHOUT_GROUNDS
+    # An acceptance may name an item too; anything shorter than a commitment would be room for free text.
+    if len(action.evidence) not in (0, 32):
+        return ResultCode.NOT_A_COMMITMENT
+    return grounds_problem(terms, action.clause, action.reason)
+
+
+def grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:
+    """OK if clause and reason exist, where they are given."""
+    if clause and clause not in terms.clauses:
+        return ResultCode.UNKNOWN_CLAUSE
+    if reason and reason not in _REASONS:
+        return ResultCode.UNKNOWN_REASON
+    return ResultCode.OK
+
+
+def deny(
+    registry: Registry,
+    scope: Scope,
+    action: Review | DecideObjection,
+    claim: ClaimRecord,
+    what: EventKind,
+    *,
+    actor: int,
+    **changes: object,
+) -> None:
+    """Carry out a denial whose grounds have been checked. The member keeps the time to ask for a jury."""
+    days = terms_of(registry, claim).plan.claim_rules.jury_request_days
+    denied = move(
+        scope,
+        action.claim,
+        replace(claim, **changes),
+        what,
+        deadline_ms=scope.now_ms + days * DAY_MS,
+        value=action.reason,
+        actor=actor,
+        amount=0,
+        clause=action.clause,
+        grounds=action.evidence,
+        reason=action.reason,
+    )
+    if not days:
+        close_denied(scope, action.claim, denied, at_ms=scope.now_ms)
+
+
+def denial_over(_: Registry, scope: Scope, due_ms: int, number: int) -> None:
+    """Nobody asked for a jury: the denial is final."""
+    close_denied(scope, number, the_claim(scope.state, number), at_ms=due_ms)
+
+
+def close_denied(scope: Scope, number: int, claim: ClaimRecord, *, at_ms: int) -> None:
+    """The denial is final, and the member may file another claim."""
+    move(scope, number, claim, EventKind.DENIAL_FINAL, value=claim.reason, actor=NO_ORGANISATION, at_ms=at_ms)
+    release_member(scope, claim)
