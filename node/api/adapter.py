@@ -120,11 +120,11 @@ class NodeBackend:
         block = node.executor.block_at(height)
         if block is None:
             return None
-        receipts = node.executor.receipts(height)
+        receipts, state = node.executor.receipts(height), node.state.view()
         return StoredBlock(
             block=block,
             certificate=node.blocks.certificate_at(height),
-            receipts=[self._queries.receipt(receipt) for receipt in receipts],
+            receipts=[self._queries.receipt(state, receipt) for receipt in receipts],
             transactions=[receipt.transaction for receipt in receipts[1:]],
         )
 
@@ -192,7 +192,7 @@ class NodeBackend:
             index=fate.index or 0,
             code=fate.code or 0,
             detail=fate.detail,
-            receipt=None if fate.receipt is None else self._queries.receipt(fate.receipt),
+            receipt=None if fate.receipt is None else self._queries.receipt(self._node.state.view(), fate.receipt),
         )
 
     async def wait_final(self, ids: Sequence[bytes], timeout_s: float) -> Sequence[Fate]:
@@ -254,8 +254,11 @@ class NodeBackend:
     def plan(self, code: str) -> Record | None:
         return self._queries.plan(self._node.state.view(), code)
 
+    def plan_terms(self, code: str, version: int) -> Record | None:
+        return self._queries.plan_terms(self._node.state.view(), code, version)
+
     def cycles(self, code: str, *, cursor: str, limit: int) -> Listing | None:
-        if code not in self._queries.registry.plan_by_code:
+        if self._queries.registry.find(self._node.state.view(), code) is None:
             return None
         return self._listed(self._queries.cycles, code, cursor=cursor or None, limit=limit)
 
@@ -291,8 +294,8 @@ class NodeBackend:
 
     def record_key(self, kind: Literal["claim", "member", "plan"], id: str) -> bytes:
         if kind == "plan":
-            return self._queries.key_of("plan", id)
-        return self._queries.key_of(kind, claim_id(id) if kind == "claim" else member_id(id))
+            return self._queries.key_of(self._node.state.view(), "plan", id)
+        return self._queries.key_of(self._node.state.view(), kind, claim_id(id) if kind == "claim" else member_id(id))
 
     def prove_state(self, key: bytes) -> Proof:
         node = self._node

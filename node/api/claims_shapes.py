@@ -165,13 +165,11 @@ class PlanTotalsView(TotalsView):
     plan: str
 
 
-class PlanView(_View):
-    """Terms in force when the open cycle is disclosed, as in the genesis file, and totals."""
+class TermsView(_View):
+    """One version of a plan, as in the genesis file."""
 
     code: str
     version: int
-    number: int
-    versions: list[int]
     name: str
     effective_day: int
     currency: str
@@ -194,6 +192,13 @@ class PlanView(_View):
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]
+
+
+class PlanView(TermsView):
+    """Terms in force when the open cycle is disclosed, as in the genesis file, and totals."""
+
+    number: int
+    versions: list[int]
     totals: TotalsView
 
 

@@ -215,11 +215,9 @@ TOTALS: Final = {
     "confirmed": "0.00",
     "share_since_start": "0.03",
 }
-PLAN: Final = {
+TERMS: Final = {
     "code": "critical-illness",
     "version": 1,
-    "number": 0,
-    "versions": [1],
     "name": "Critical illness",
     "effective_day": 0,
     "currency": "CNY",
@@ -242,8 +240,8 @@ PLAN: Final = {
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],
-    "totals": TOTALS,
 }
+PLAN: Final = {**TERMS, "number": 0, "versions": [1], "totals": TOTALS}
 ORGANISATION: Final = {
     "number": 0,
     "name": "harbour",

@@ -14,6 +14,7 @@ from node.api.shapes import (
     OrganisationPath,
     PageQuery,
     PlanPath,
+    PlanTermsPath,
     ProveQuery,
 )
 
@@ -68,6 +69,11 @@ async def plan(call: Call[PlanPath, ProveQuery, None]) -> web.Response:
     record = found(call.backend.plan(name), "plan", name)
     proof = call.backend.prove_state(call.backend.record_key("plan", name)) if call.query.prove else None
     return call.record(record, proof=proof)
+
+
+async def plan_terms(call: Call[PlanTermsPath, Nothing, None]) -> web.Response:
+    code, version = call.path.code, int(call.path.version)
+    return call.record(found(call.backend.plan_terms(code, version), "version of the plan", f"{code} {version}"))
 
 
 async def cycles(call: Call[PlanPath, PageQuery, None]) -> web.Response:

@@ -77,6 +77,11 @@ class PlanPath(_Parameters, frozen=True, kw_only=True):
     code: Name
 
 
+class PlanTermsPath(_Parameters, frozen=True, kw_only=True):
+    code: Name
+    version: Annotated[str, Meta(pattern="^[0-9]{1,5}$", max_length=5, description="Number of the version.")]
+
+
 class OrganisationPath(_Parameters, frozen=True, kw_only=True):
     name: Name
 

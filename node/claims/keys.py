@@ -30,6 +30,8 @@ KEY_EPOCH: Final = 0x71
 KEY_DEALING: Final = 0x72
 KEY_REFUSAL: Final = 0x73
 VALUE_HOLDER: Final = 0x74
+PLAN_INDEX: Final = 0x38
+PLAN_CODE: Final = 0x39
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -76,6 +78,15 @@ def deadlines_until(time_ms: int) -> tuple[bytes, bytes]:
 
 def plan_terms(plan: int, version: int) -> bytes:
     return _U16_U16.pack(PLAN_TERMS, plan, version)
+
+
+def plan_index(plan: int) -> bytes:
+    return _U16.pack(PLAN_INDEX, plan)
+
+
+def plan_code(code: str) -> bytes:
+    """The code itself, padded to its greatest length."""
+    return bytes([PLAN_CODE]) + code.encode().ljust(32, b"\0")
 
 
 def plan_state(plan: int) -> bytes:

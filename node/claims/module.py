@@ -13,6 +13,7 @@ from typing import ClassVar
 from node.claims import keys
 from node.claims.events import ClaimsEvent, EventKind
 from node.claims.genesis import Role
+from node.claims.invariants import InvariantBroken as InvariantBroken
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.state import ReadState, WriteState
@@ -21,10 +22,6 @@ from node.claims.wire import Wire
 
 _QUEUED = b"\x90"
 """Value of a deadline row, an empty array: the key says everything."""
-
-
-class InvariantBroken(Exception):
-    """State that no valid history leads to. A bug or corruption: stop the node, do not carry on."""
 
 
 class Sender:

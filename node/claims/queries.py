@@ -30,6 +30,7 @@ from node.claims.mutual_aid.records import (
     the_cycle,
 )
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
+from node.claims.plain import to_plain
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
 from node.claims.transaction import Transaction
@@ -59,7 +60,7 @@ class Queries:
 
     def claim(self, state: ReadState, claim_id: int) -> Json | None:
         claim = load_claim(state, claim_id) if 0 < claim_id < _END else None
-        return None if claim is None else views.claim_view(self.registry, claim_id, claim)
+        return None if claim is None else views.claim_view(self.registry, state, claim_id, claim)
 
     def member(self, state: ReadState, member_id: int, now_ms: int) -> Json | None:
         member = load_member(state, member_id) if 0 < member_id < _END else None
@@ -67,7 +68,7 @@ class Queries:
 
     def plan(self, state: ReadState, code: str) -> Json | None:
         """Terms in force when the open cycle is disclosed, and totals."""
-        plan = self.registry.plan_by_code.get(code)
+        plan = self.registry.find(state, code)
         if plan is None:
             return None
         record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
@@ -75,6 +76,12 @@ class Queries:
         terms = plan.terms_on(day).plan
         totals = views.plan_totals_view(self.registry, plan, terms, record, tally)
         return {**views.terms_view(plan, day), "totals": totals}
+
+    def plan_terms(self, state: ReadState, code: str, version: int) -> Json | None:
+        """One version of a plan, whether or not it is in force."""
+        plan = self.registry.find(state, code)
+        terms = None if plan is None else plan.version(version)
+        return None if terms is None else to_plain(terms.plan)
 
     def organisation(self, state: ReadState, name: str) -> Json | None:
         number = self.registry.number_of.get(name)
@@ -90,14 +97,14 @@ class Queries:
         return None if record is None else views.sender_view(self.registry, public_key, record)
 
     def cycle(self, state: ReadState, code: str, number: int) -> Json | None:
-        plan = self.registry.plan_by_code.get(code)
+        plan = self.registry.find(state, code)
         cycle = load_cycle(state, plan.number, number) if plan is not None and 0 < number < 2**32 else None
         return None if plan is None or cycle is None else views.cycle_view(self.registry, plan, number, cycle)
 
     def programme(self, state: ReadState) -> Json:
         """Totals of every plan, and of all together."""
         totals = []
-        for plan in self.registry.plans:
+        for plan in self.registry.plans(state):
             record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
             terms = plan.terms_on(plan.day_of(record.disclosure_ms)).plan
             view = views.plan_totals_view(self.registry, plan, terms, record, tally)
@@ -118,14 +125,14 @@ class Queries:
     # Lists.
 
     def plans(self, state: ReadState) -> Json:
-        return {"items": [self.plan(state, plan.code) for plan in self.registry.plans], "next": None}
+        return {"items": [self.plan(state, plan.code) for plan in self.registry.plans(state)], "next": None}
 
     def organisations(self, state: ReadState) -> Json:
         return {"items": [self.organisation(state, name) for name in self.registry.names], "next": None}
 
     def cycles(self, state: ReadState, code: str, cursor: str | None = None, limit: int = 100) -> Json:
         """Cycles of a plan that have been disclosed, first to last."""
-        plan = self._plan(code)
+        plan = self._plan(state, code)
         start = max(1, _number(cursor, 1))
         last = load_plan(state, plan.number).cycle - 1
         stop = min(last + 1, start + _limit(limit))
@@ -146,7 +153,7 @@ class Queries:
         now_ms: int,
     ) -> Json:
         """Members in order of their numbers, of one plan or enroller if given."""
-        plan_number = None if plan is None else self._plan(plan).number
+        plan_number = None if plan is None else self._plan(state, plan).number
         enroller = None if organisation is None else self._organisation(organisation)
 
         def view(raw: bytes, number: int) -> Json | None:
@@ -173,7 +180,7 @@ class Queries:
         Order: of one member, newest first; of an open status, by deadline; otherwise by number.
         """
         wanted = None if status is None else _status(status)
-        plan_number = None if plan is None else self._plan(plan).number
+        plan_number = None if plan is None else self._plan(state, plan).number
         number = None if organisation is None else self._organisation(organisation)
 
         def matches(claim: ClaimRecord) -> bool:
@@ -191,7 +198,7 @@ class Queries:
 
         def view(raw: bytes, claim_id: int) -> Json | None:
             claim = decode_trusted(ClaimRecord, raw)
-            return views.claim_view(self.registry, claim_id, claim) if matches(claim) else None
+            return views.claim_view(self.registry, state, claim_id, claim) if matches(claim) else None
 
         return _page(state, keys.claim, _number(cursor, 1), limit, view)
 
@@ -226,7 +233,7 @@ class Queries:
         member = load_member(state, member_id) if 0 < member_id < _END else None
         if member is None:
             return None
-        plan = self.registry.plans[member.plan]
+        plan = self.registry.plan(state, member.plan)
         first, stop = self._cycles_of(state, member)
         start = max(first, _number(cursor, first))
         end = min(stop, start + _limit(limit))
@@ -251,16 +258,16 @@ class Queries:
 
     # Renderings, and the keys that proofs are for.
 
-    def receipt(self, receipt: Receipt) -> Json:
-        return views.receipt_view(self.registry, receipt)
+    def receipt(self, state: ReadState, receipt: Receipt) -> Json:
+        return views.receipt_view(self.registry, state, receipt)
 
-    def event(self, event: ClaimsEvent) -> Json:
-        return views.event_view(self.registry, event)
+    def event(self, state: ReadState, event: ClaimsEvent) -> Json:
+        return views.event_view(self.registry, state, event)
 
     def transaction(self, transaction: Transaction) -> Json:
         return views.transaction_view(transaction)
 
-    def key_of(self, kind: str, *parts: int | str) -> bytes:
+    def key_of(self, state: ReadState, kind: str, *parts: int | str) -> bytes:
         """The state key whose proof covers an answer: ("claim", 45), ("member", 123), ("plan", code),
         ("cycle", code, 7), ("organisation", name). Raises BadQuery."""
         match kind, parts:
@@ -269,21 +276,22 @@ class Queries:
             case "member", (int(number),) if 0 < number < _END:
                 return keys.member(number)
             case "plan", (str(code),):
-                return keys.plan_state(self._plan(code).number)
+                return keys.plan_state(self._plan(state, code).number)
             case "cycle", (str(code), int(number)) if 0 < number < 2**32:
-                return keys.cycle(self._plan(code).number, number)
+                return keys.cycle(self._plan(state, code).number, number)
             case "organisation", (str(name),):
                 return keys.organisation(self._organisation(name))
         raise BadQuery(f"there is no proof of {kind!r} {parts}: ask for claim, member, plan, cycle or organisation")
 
     def _member_view(self, state: ReadState, number: int, member: MemberRecord, now_ms: int) -> Json:
-        today = self.registry.plans[member.plan].day_of(now_ms)
-        return views.member_view(self.registry, number, member, today, self.bill(state, member))
+        plan = self.registry.plan(state, member.plan)
+        return views.member_view(self.registry, plan, number, member, plan.day_of(now_ms), self.bill(state, member))
 
-    def _plan(self, code: str) -> Plan:
-        plan = self.registry.plan_by_code.get(code)
+    def _plan(self, state: ReadState, code: str) -> Plan:
+        plan = self.registry.find(state, code)
         if plan is None:
-            raise BadQuery(f"no plan {code!r}; there are {', '.join(self.registry.plan_by_code)}")
+            codes = ", ".join(plan.code for plan in self.registry.plans(state))
+            raise BadQuery(f"no plan {code!r}; there are {codes}")
         return plan
 
     def _organisation(self, name: str) -> int:
@@ -312,7 +320,7 @@ class Queries:
             if len(items) == limit:
                 break
             if matches(claim):
-                items.append(views.claim_view(self.registry, number, claim))
+                items.append(views.claim_view(self.registry, state, number, claim))
             number = claim.previous
         return {"items": items, "next": str(number)}
 
@@ -334,7 +342,7 @@ class Queries:
             if kind in kinds and kind in _KINDS_OF_CLAIMS:
                 claim = the_claim(state, number)
                 if matches(claim):
-                    items.append(views.claim_view(self.registry, number, claim))
+                    items.append(views.claim_view(self.registry, state, number, claim))
         return {"items": items, "next": None}
 
 

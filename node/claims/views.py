@@ -26,6 +26,7 @@ from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.plain import to_plain
 from node.claims.registry import Plan, Registry
 from node.claims.results import ResultCode, describe
+from node.claims.state import ReadState
 from node.claims.transaction import Transaction
 
 Json = dict[str, Any]
@@ -67,8 +68,8 @@ def organisation_name(registry: Registry, number: int) -> str | None:
     return registry.names[number] if number >= 0 else None
 
 
-def claim_view(registry: Registry, number: int, claim: ClaimRecord) -> Json:
-    terms = registry.plans[claim.plan].terms_on(claim.diagnosis_day)
+def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRecord) -> Json:
+    terms = registry.plan(state, claim.plan).terms_on(claim.diagnosis_day)
     ailment = terms.ailments[claim.ailment]
     return {
         "id": claim_text(number),
@@ -121,9 +122,9 @@ def _review_view(registry: Registry, review: ReviewNote) -> Json:
     }
 
 
-def member_view(registry: Registry, number: int, member: MemberRecord, today: int, billed: int) -> Json:
+def member_view(registry: Registry, plan: Plan, number: int, member: MemberRecord, today: int, billed: int) -> Json:
     """`today` is the plan's day; `billed` what the member's shares so far add up to, minor units."""
-    terms = registry.plans[member.plan].terms_on(today).plan
+    terms = plan.terms_on(today).plan
     if member.until_day and today >= member.until_day:
         status = "aided" if member.exit is Exit.AIDED else "ended"
     else:
@@ -226,14 +227,18 @@ def evidence_view(registry: Registry, digest: bytes, record: EvidenceRecord) -> 
     }
 
 
-def event_view(registry: Registry, event: ClaimsEvent) -> Json:
-    """An event of the stream; `what` is such as "claim-filed"."""
+def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json:
+    """An event of the stream; `what` is such as "claim-filed".
+
+    Of a plan the `state` only knows code and currency, which no version changes. A state that does not have the
+    plan at all, as a genesis has not one that was adopted later, gives its number and bare minor units.
+    """
     view: Json = {"what": word(event.kind)}
     if event.kind is EventKind.EVIDENCE_RECORDED:
         return view | {"organisation": registry.names[event.organisation], "height": event.value}
-    plan = registry.plans[event.plan]
-    terms = plan.versions[0].plan
-    view["plan"] = plan.code
+    plan = registry.plan_or_none(state, event.plan)
+    terms = None if plan is None else plan.versions[0].plan
+    view["plan"] = f"plan-{event.plan}" if plan is None else plan.code
     if event.kind in _CYCLE_EVENTS:
         view["cycle"] = event.subject
     else:
@@ -242,7 +247,10 @@ def event_view(registry: Registry, event: ClaimsEvent) -> Json:
     if event.organisation >= 0:
         view["organisation"] = registry.names[event.organisation]
     if event.kind in _AMOUNT_EVENTS:
-        view |= {"amount": money(terms, event.value), "currency": terms.currency}
+        if terms is None:
+            view["amount_minor_units"] = event.value
+        else:
+            view |= {"amount": money(terms, event.value), "currency": terms.currency}
     elif event.kind in _LATE_EVENTS:
         view["late"] = registry.names[event.value]
     elif event.kind is EventKind.CLAIM_DENIED:
@@ -258,7 +266,7 @@ def event_view(registry: Registry, event: ClaimsEvent) -> Json:
     return view
 
 
-def receipt_view(registry: Registry, receipt: Receipt) -> Json:
+def receipt_view(registry: Registry, state: ReadState, receipt: Receipt) -> Json:
     try:
         result = ResultCode(receipt.code).name.lower().replace("_", "-")
     except ValueError:
@@ -269,7 +277,7 @@ def receipt_view(registry: Registry, receipt: Receipt) -> Json:
         "result": result,
         "description": describe(receipt.code),
         "detail": receipt.detail,
-        "events": [event_view(registry, event) for event in receipt.events],
+        "events": [event_view(registry, state, event) for event in receipt.events],
     }
 
 

@@ -15,6 +15,7 @@ from node.cli.member_commands import DEFAULT_PLAN, SECRET_FILE
 
 if TYPE_CHECKING:
     from node.claims.genesis import Genesis
+    from node.claims.registry import Plan
     from node.client import Client
     from node.fhir.report import Totals
     from node.fhir.spool import Spool
@@ -130,18 +131,26 @@ async def chain_genesis(connection: Connection, client: Client) -> Genesis:
     return genesis
 
 
+async def chain_plan(client: Client, genesis: Genesis, code: str) -> Plan:
+    """A plan in all its versions, as the chain has them now. Raises CommandError if there is no such plan."""
+    from node.claims.genesis import PlanTerms
+    from node.claims.plain import from_plain
+    from node.claims.registry import Plan
+
+    known = {plan["code"]: plan for plan in await client.plans()}
+    if code not in known:
+        raise CommandError(f"the chain has no plan {code!r}", hint=f"It has {', '.join(known)}.", code=5)
+    terms = [from_plain(PlanTerms, await client.plan_terms(code, version)) for version in known[code]["versions"]]
+    return Plan(int(known[code]["number"]), terms, genesis.time_ms)
+
+
 async def _import(connection: Connection, spool: Spool, keeper: Any, plan_code: str, *, dry_run: bool) -> Totals:
-    from node.claims.registry import Registry
     from node.fhir.importer import Importer
     from node.fhir.judge import Judge, Today
     from node.fhir.report import totals
 
     async with make_client(connection) as client:
-        registry = Registry(await chain_genesis(connection, client))
-        plan = registry.plan_by_code.get(plan_code)
-        if plan is None:
-            names = ", ".join(registry.plan_by_code)
-            raise CommandError(f"the chain has no plan {plan_code!r}", hint=f"It has {names}.", code=5)
+        plan = await chain_plan(client, await chain_genesis(connection, client), plan_code)
         today = plan.day_of(int((await client.status())["chain_now_ms"]))
         importer = Importer(spool, plan)
         known = await importer.look_up(client)

@@ -61,9 +61,11 @@ def check_proof(
 ) -> dict[str, Any]:
     """What the proof shows, as a JSON-able object. Raises CommandError with exit code 3 if it does not hold."""
     from node.claims.queries import Queries
+    from node.claims.registry import GenesisPlans
     from node.proofs import BadProof, parse_bundle, verify_bundle
 
     queries = Queries(genesis)
+    plans = GenesisPlans(queries.registry)
     try:
         proven = verify_bundle(parse_bundle(data), genesis)
     except BadProof as error:
@@ -82,7 +84,7 @@ def check_proof(
     if proven.transaction is not None:
         assert proven.receipt is not None
         document["transaction"] = queries.transaction(proven.transaction)
-        document["receipt"] = queries.receipt(proven.receipt)
+        document["receipt"] = queries.receipt(plans, proven.receipt)
         found, wanted = proven.transaction.id.hex(), transaction
         if claim is not None:
             raise CommandError("the proof is about a transaction, not about a claim", code=NOT_VERIFIED)
@@ -112,7 +114,8 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
     from node.claims import keys, views
     from node.claims.ids import claim_text
     from node.claims.mutual_aid.records import ClaimRecord
-    from node.claims.registry import Registry
+    from node.claims.plain import to_plain
+    from node.claims.registry import GenesisPlans, Registry
     from node.claims.wire import Malformed, decode
 
     plain: dict[str, Any] = {"key": key.hex(), "value": None if value is None else value.hex()}
@@ -127,10 +130,18 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
         raise CommandError(
             f"the proven record is not one that this version reads: {error}", code=NOT_VERIFIED
         ) from None
+    registry = Registry(genesis)
+    plans = GenesisPlans(registry)
+    plan = registry.plan_or_none(plans, record.plan)
+    if plan is None or plan.version(record.version) is None:
+        # Judged by terms that were adopted after genesis: proven all the same, and shown as the chain has it.
+        bare = to_plain(record)
+        bare |= {"status": views.word(record.status), "amount_minor_units": bare.pop("amount")}
+        return name, {"claim": name, "exists": True, **bare, **plain}
     return name, {
         "claim": name,
         "exists": True,
-        **views.claim_view(Registry(genesis), keys.number_of(key), record),
+        **views.claim_view(registry, plans, keys.number_of(key), record),
         **plain,
     }
 

@@ -213,6 +213,9 @@ class Client:
     async def plan(self, code: str) -> Record:
         return await self._data(f"/v1/plans/{code}")
 
+    async def plan_terms(self, code: str, version: int) -> Record:
+        return await self._data(f"/v1/plans/{code}/terms/{version}")
+
     def cycles(self, code: str) -> AsyncIterator[Record]:
         return self.pages(f"/v1/plans/{code}/cycles", limit=500)
 

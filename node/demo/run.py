@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from node.claims.calendar import date_text, start_of
-from node.claims.registry import Plan, Registry
+from node.claims.registry import GenesisPlans, Plan, Registry
 from node.client import Client, ClientError
 from node.config import Config
 from node.demo.clockwork import TIME_SCALE, Clock, DemoFailed, background, until
@@ -131,7 +131,9 @@ class Demo:
 
     async def _story(self, net: Localnet, spool: Spool, secret: ImportSecret, began: float) -> Report:
         genesis = net.genesis()
-        plan = Registry(genesis).plan_by_code[PLAN]
+        registry = Registry(genesis)
+        plan = registry.find(GenesisPlans(registry), PLAN)
+        assert plan is not None
         terms = plan.versions[-1].plan
         clock = Clock(genesis.time_ms)
         async with contextlib.AsyncExitStack() as stack:

@@ -34,7 +34,7 @@ from node.claims.types import HOUR_MS
 
 def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     """A plan's disclosure: count who shares as of 00:00 of this day, open the next cycle."""
-    plan = registry.plans[number]
+    plan = registry.plan(scope.state, number)
     record = load_plan(scope.state, number)
     if record.disclosure_ms != due_ms:
         raise InvariantBroken(f"plan {plan.code} discloses at {record.disclosure_ms}, not at {due_ms}")
@@ -72,7 +72,7 @@ def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None
 
 def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     """A plan's settlement: share what was confirmed since the last one among the members counted."""
-    plan = registry.plans[number]
+    plan = registry.plan(scope.state, number)
     record = load_plan(scope.state, number)
     # The next cycle is disclosed at the settlement of this one, or later: this is the last one disclosed.
     index = record.cycle - 1
@@ -128,7 +128,7 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
 def publish_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     """An accepted claim is shown to all members for the disclosure period."""
     claim = the_claim(scope.state, number)
-    hours = registry.plans[claim.plan].terms_on(the_cycle(scope.state, claim.plan, claim.cycle).day)
+    hours = registry.plan(scope.state, claim.plan).terms_on(the_cycle(scope.state, claim.plan, claim.cycle).day)
     move(
         scope,
         number,
@@ -188,7 +188,7 @@ def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         return
     if cycle.status is not CycleStatus.SETTLED:
         raise InvariantBroken(f"claim {number} is due before cycle {claim.cycle} of its plan")
-    hours = step_hours(terms_of(registry, claim), ClaimStatus.SETTLED)
+    hours = step_hours(terms_of(registry, scope, claim), ClaimStatus.SETTLED)
     move(
         scope,
         number,

@@ -35,7 +35,7 @@ TIER_NUMBERS: Final = {tier: number for number, tier in enumerate(Tier, start=1)
 
 def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCode:
     """The guards run in the order of the result codes; the first that fails decides."""
-    plan = registry.plan_by_code.get(action.plan)
+    plan = registry.find(scope.state, action.plan)
     if plan is None:
         return ResultCode.UNKNOWN_PLAN
     member = load_member(scope.state, action.member)

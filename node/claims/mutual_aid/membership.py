@@ -36,7 +36,7 @@ from node.claims.wire import decode_trusted, encode
 
 def enrol(registry: Registry, scope: Scope, action: Enrol) -> ResultCode:
     """Enrol a batch, all or none. The detail of a refusal names the index of the first bad entry."""
-    plan = registry.plan_by_code.get(action.plan)
+    plan = registry.find(scope.state, action.plan)
     if plan is None:
         return ResultCode.UNKNOWN_PLAN
     counters = load_counters(scope.state)

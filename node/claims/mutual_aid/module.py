@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Final
 
-from node.claims import keys
 from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
 from node.claims.mutual_aid import cycle, filing, intake, membership, objections, refusals, stays, steps
@@ -39,8 +38,9 @@ from node.claims.mutual_aid.records import (
     save_tally,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.registry import plan_rows
 from node.claims.state import ReadState
-from node.claims.wire import Wire, encode
+from node.claims.wire import Wire
 
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
     Role.ENROLLER: (Enrol, Object, WithdrawClaim),
@@ -106,9 +106,10 @@ class MutualAid(Module):
 
     def initialise(self, scope: Scope) -> None:
         save_counters(scope, Counters(next_member=1, next_claim=1))
-        for plan in self.registry.plans:
-            for terms in plan.versions:
-                scope.state.put(keys.plan_terms(plan.number, terms.plan.version), encode(terms.plan))
+        for number, versions in enumerate(self.registry.genesis_plans()):
+            for key, row in plan_rows(number, versions):
+                scope.state.put(key, row)
+            plan = self.registry.plan(scope.state, number)
             disclosure_ms, settlement_ms = plan.next_cycle(scope.now_ms)
             opened = PlanState(
                 cycle=1,
@@ -154,4 +155,5 @@ class MutualAid(Module):
             if not holds
         ]
         if broken:
-            raise InvariantBroken(f"plan {self.registry.plans[number].code}: not true: {'; '.join(broken)}: {plan}")
+            code = self.registry.plan(state, number).code
+            raise InvariantBroken(f"plan {code}: not true: {'; '.join(broken)}: {plan}")

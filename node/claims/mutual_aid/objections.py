@@ -42,11 +42,11 @@ def object_to(registry: Registry, scope: Scope, action: Object) -> ResultCode:
         return ResultCode.NOT_THE_FILER
     if action.member == claim.member:
         return ResultCode.OWN_CLAIM
-    if member.plan != claim.plan or not _shares(registry.plans[claim.plan], member, scope.now_ms):
+    if member.plan != claim.plan or not _shares(registry.plan(scope.state, claim.plan), member, scope.now_ms):
         return ResultCode.NO_SHARING_MEMBER
     if member.objected_cycle == claim.cycle:
         return ResultCode.OBJECTION_USED
-    terms = terms_of(registry, claim).plan
+    terms = terms_of(registry, scope, claim).plan
     if claim.objections >= terms.objections_max:
         return ResultCode.OBJECTIONS_EXHAUSTED
     move(
@@ -75,7 +75,7 @@ def decide_objection(registry: Registry, scope: Scope, action: DecideObjection) 
     if claim is None:
         return code
     denied = action.decision is Decision.DENY
-    if code := denial_problem(terms_of(registry, claim), action, denied=denied):
+    if code := denial_problem(terms_of(registry, scope, claim), action, denied=denied):
         return code
     arbiter = scope.sender.organisation
     if denied:

@@ -24,9 +24,9 @@ _REASONS: Final = frozenset(reason.value for reason in Reason if reason is not R
 """What organisations may give as a reason; that a court has ordered it can only come with a court's order."""
 
 
-def terms_of(registry: Registry, claim: ClaimRecord) -> Terms:
+def terms_of(registry: Registry, scope: Scope, claim: ClaimRecord) -> Terms:
     """The version of the plan by which the claim is judged."""
-    return registry.plans[claim.plan].terms_on(claim.diagnosis_day)
+    return registry.plan(scope.state, claim.plan).terms_on(claim.diagnosis_day)
 
 
 def denial_problem(terms: Terms, action: Review | DecideObjection, *, denied: bool) -> ResultCode:
@@ -59,7 +59,7 @@ def deny(
     **changes: object,
 ) -> None:
     """Carry out a denial whose grounds have been checked. The member keeps the time to ask for a jury."""
-    days = terms_of(registry, claim).plan.claim_rules.jury_request_days
+    days = terms_of(registry, scope, claim).plan.claim_rules.jury_request_days
     denied = move(
         scope,
         action.claim,

@@ -102,7 +102,7 @@ def lift(registry: Registry, scope: Scope, action: LiftStay) -> ResultCode:
 def _refuse(registry: Registry, scope: Scope, action: LiftStay, claim: ClaimRecord) -> ResultCode:
     if not action.clause:
         return ResultCode.DENIAL_WITHOUT_GROUNDS
-    if action.clause not in terms_of(registry, claim).clauses:
+    if action.clause not in terms_of(registry, scope, claim).clauses:
         return ResultCode.UNKNOWN_CLAUSE
     move(
         scope,

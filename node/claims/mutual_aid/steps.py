@@ -84,7 +84,7 @@ def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     claim = the_claim(scope.state, number)
     step = STEPS[claim.status]
     turns = turns_of(registry, scope, claim, number)
-    period_ms = step_hours(terms_of(registry, claim), claim.status) * HOUR_MS
+    period_ms = step_hours(terms_of(registry, scope, claim), claim.status) * HOUR_MS
     missed = (scope.now_ms - due_ms) // period_ms + 1
     for later in range(min(missed, len(turns))):
         times = (missed - later - 1) // len(turns) + 1
@@ -158,7 +158,7 @@ def investigate(registry: Registry, scope: Scope, action: Investigate) -> Result
     claim, code = claim_for(registry, scope, action.claim, ClaimStatus.FILED)
     if claim is None:
         return code
-    terms = terms_of(registry, claim)
+    terms = terms_of(registry, scope, claim)
     if action.finding is Finding.FAIL and not (action.clause and action.reason):
         return ResultCode.FINDING_WITHOUT_GROUNDS
     if code := grounds_problem(terms, action.clause, action.reason):
@@ -196,7 +196,7 @@ def extend(registry: Registry, scope: Scope, action: ExtendInvestigation) -> Res
         action.claim,
         claim,
         EventKind.INVESTIGATION_EXTENDED,
-        deadline_ms=claim.deadline_ms + terms_of(registry, claim).plan.deadlines.extension_hours * HOUR_MS,
+        deadline_ms=claim.deadline_ms + terms_of(registry, scope, claim).plan.deadlines.extension_hours * HOUR_MS,
         assigned=claim.assigned,
         attempt=claim.attempt,
         value=action.reason,
@@ -224,7 +224,7 @@ def recuse(registry: Registry, scope: Scope, action: Recuse) -> ResultCode:
         action.claim,
         claim,
         EventKind.STEP_RECUSED,
-        deadline_ms=scope.now_ms + step_hours(terms_of(registry, claim), claim.status) * HOUR_MS,
+        deadline_ms=scope.now_ms + step_hours(terms_of(registry, scope, claim), claim.status) * HOUR_MS,
         assigned=turns[attempt],
         attempt=attempt,
         value=claim.assigned,
@@ -236,7 +236,7 @@ def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
     claim, code = claim_for(registry, scope, action.claim, ClaimStatus.INVESTIGATED)
     if claim is None:
         return code
-    terms = terms_of(registry, claim)
+    terms = terms_of(registry, scope, claim)
     denied = action.decision is Decision.DENY
     if code := denial_problem(terms, action, denied=denied):
         return code
@@ -290,10 +290,11 @@ def next_disclosure(registry: Registry, scope: Scope, plan: int) -> tuple[int, i
     """
     record = load_plan(scope.state, plan)
     disclosure_ms, settlement_ms = record.disclosure_ms, record.settlement_ms
+    dates = registry.plan(scope.state, plan)
     for cycle in range(record.cycle, record.cycle + CYCLES_AHEAD + 1):
         if disclosure_ms > scope.now_ms:
             return cycle, disclosure_ms
-        disclosure_ms, settlement_ms = registry.plans[plan].cycle_after(disclosure_ms, settlement_ms)
+        disclosure_ms, settlement_ms = dates.cycle_after(disclosure_ms, settlement_ms)
     return None
 
 
@@ -321,8 +322,8 @@ def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) ->
     )
     member = the_member(scope.state, claim.member)
     member = replace(member, open_claims=member.open_claims - 1, paid_claims=member.paid_claims + 1)
-    if terms_of(registry, claim).plan.exit_after_payout:
-        today = registry.plans[claim.plan].day_of(scope.now_ms)
+    if terms_of(registry, scope, claim).plan.exit_after_payout:
+        today = registry.plan(scope.state, claim.plan).day_of(scope.now_ms)
         member = end_membership(scope, claim.member, member, today)
     save_member(scope, claim.member, member)
     return ResultCode.OK

@@ -225,6 +225,9 @@ class FakeBackend:
     def plan(self, code: str) -> Record | None:
         return ex.PLAN if code == "critical-illness" else None
 
+    def plan_terms(self, code: str, version: int) -> Record | None:
+        return {**ex.TERMS, "code": code, "version": version} if code == "critical-illness" and version == 1 else None
+
     def cycles(self, code: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
         return ([ex.CYCLE], "") if code == "critical-illness" else None
 

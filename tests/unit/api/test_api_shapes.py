@@ -51,7 +51,7 @@ class History:
         members = (new_member(1, key=key_of("m")), new_member(2, payer=-1), new_member(3))
         chain.do("a", Enrol(plan=PLAN, members=members))
         chain.wait(days=95)
-        day = chain.application.registry.plans[0].day_of(chain.now_ms) - 1
+        day = chain.application.registry.plan(chain.state, 0).day_of(chain.now_ms) - 1
         for member in (1, 2, 3):
             filing = FileClaim(
                 plan=PLAN, member=member, ailment="S01", diagnosis_day=day, accident=False, evidence=person(member)
@@ -121,7 +121,7 @@ def test_organisations_accounts_and_evidence(history: History) -> None:
 def test_receipts_and_transactions(history: History) -> None:
     chain, queries = history.chain, history.queries
     receipts = [receipt for result in chain.results for receipt in (result.clock, *result.receipts)]
-    views = strictly(ReceiptView, map(queries.receipt, receipts))
+    views = strictly(ReceiptView, [queries.receipt(chain.state, receipt) for receipt in receipts])
     assert {event["what"] for view in views for event in view.events} > {"claim-filed", "claim-paid", "cycle-settled"}
     transaction = queries.transaction(chain.transaction("a", Enrol(plan=PLAN, members=(new_member(9),))))
     assert strictly(TransactionView, [transaction])[0].actions[0]["action"] == "enrol"

@@ -182,7 +182,7 @@ def test_numbers_of_members_and_claims_have_an_end(monkeypatch: pytest.MonkeyPat
     assert chain.do("a", Enrol(plan=CODE, members=(new_member(1), new_member(2)))).code == 0
     assert chain.do("a", Enrol(plan=CODE, members=(new_member(3),))).code == ResultCode.LIMIT_REACHED
     chain.wait(days=2)
-    day = chain.application.registry.plans[0].day_of(chain.now_ms)
+    day = chain.application.registry.plan(chain.state, 0).day_of(chain.now_ms)
     codes = [
         chain.do(
             "c",

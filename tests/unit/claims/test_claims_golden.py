@@ -63,6 +63,7 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
 from node.claims.nullifiers.holders import HolderRecord, ValueKind
+from node.claims.registry import PlanIndex, PlanNumber, VersionEntry
 from node.claims.results import ResultCode
 from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
@@ -178,6 +179,15 @@ RECORDS: tuple[Wire, ...] = (
         confirmed_amount=0,
         confirmed_cases=0,
     ),
+    PlanIndex(
+        code="critical-illness",
+        versions=(
+            VersionEntry(version=1, effective_day=0, digest=person(14)),
+            VersionEntry(version=2, effective_day=20_564, digest=person(15)),
+        ),
+    ),
+    VersionEntry(version=1, effective_day=0, digest=person(14)),
+    PlanNumber(plan=0),
     PlanTally(members=1_000, claims=(0, 0, 0, 0, 0, 0, 0, 1, 0)),
     CycleRecord(
         status=CycleStatus.SETTLED,
@@ -241,6 +251,8 @@ KEYS: dict[str, bytes] = {
     "deadline": keys.deadline(1_777_305_600_000, DeadlineKind.CLAIM_SETTLEMENT, 45),
     "counters": keys.counters,
     "plan terms 0 version 1": keys.plan_terms(0, 1),
+    "plan index 0": keys.plan_index(0),
+    "plan code critical-illness": keys.plan_code("critical-illness"),
     "plan state 0": keys.plan_state(0),
     "plan tally 0": keys.plan_tally(0),
     "cycle 0 8": keys.cycle(0, 8),

@@ -41,7 +41,7 @@ def chain() -> Chain:
     chain.do("b", Enrol(plan=HOSPITAL, members=(new_member(1), new_member(2))))
     chain.do("c", RecordEvidence(evidence=b"proof"))
     chain.wait(days=95)
-    day = chain.application.registry.plans[0].day_of(chain.now_ms) - 1
+    day = chain.application.registry.plan(chain.state, 0).day_of(chain.now_ms) - 1
     for member in (1, 2, 3):
         evidence = person(member)
         chain.do(
@@ -234,7 +234,7 @@ def test_everything_is_json_and_each_receipt_event_and_transaction_has_words(cha
     words = set()
     for result in chain.results:
         for receipt in (result.clock, *result.receipts):
-            view = json.loads(json.dumps(queries.receipt(receipt)))
+            view = json.loads(json.dumps(queries.receipt(chain.state, receipt)))
             assert view["description"].endswith(".")
             words |= {event["what"] for event in view["events"]}
     assert {"members-enrolled", "claim-filed", "claim-denied", "claim-paid", "cycle-settled", "member-left"} <= words
@@ -246,16 +246,16 @@ def test_everything_is_json_and_each_receipt_event_and_transaction_has_words(cha
 
 def test_a_proof_key_is_the_key_of_the_record(chain: Chain, queries: Queries) -> None:
     for key in (
-        queries.key_of("claim", 1),
-        queries.key_of("member", 1),
-        queries.key_of("plan", CODE),
-        queries.key_of("cycle", CODE, 1),
-        queries.key_of("organisation", "d"),
+        queries.key_of(chain.state, "claim", 1),
+        queries.key_of(chain.state, "member", 1),
+        queries.key_of(chain.state, "plan", CODE),
+        queries.key_of(chain.state, "cycle", CODE, 1),
+        queries.key_of(chain.state, "organisation", "d"),
     ):
         assert chain.state.get(key) is not None
-    assert queries.key_of("claim", 1) == keys.claim(1)
+    assert queries.key_of(chain.state, "claim", 1) == keys.claim(1)
     with pytest.raises(BadQuery, match="no proof"):
-        queries.key_of("secret", 1)
+        queries.key_of(chain.state, "secret", 1)
 
 
 def test_what_is_not_there_is_none(chain: Chain, queries: Queries) -> None:

@@ -251,7 +251,7 @@ def test_shares_that_moved_between_two_cycles_are_found() -> None:
 )
 def test_a_proof_of_an_impossible_number_is_a_bad_query(parts: tuple[str, int]) -> None:
     with pytest.raises(BadQuery):
-        Queries(make_genesis()).key_of(*parts)
+        Queries(make_genesis()).key_of(Chain().state, *parts)
 
 
 @pytest.mark.parametrize("limit", [0, -5, 1_001])

@@ -35,7 +35,7 @@ def enrolled(chain: Chain, *numbers: int, birth_year: int = 1990, by: str = "a")
 
 
 def today(chain: Chain) -> int:
-    return chain.application.registry.plans[0].day_of(chain.now_ms)
+    return chain.application.registry.plan(chain.state, 0).day_of(chain.now_ms)
 
 
 def accepted(chain: Chain, member: int, *, accident: bool = False) -> int:
@@ -121,7 +121,7 @@ def test_the_surplus_of_a_cycle_lowers_the_share_of_the_next() -> None:
 def test_members_are_counted_as_of_midnight_of_the_disclosure_day() -> None:
     """Waiting 1 day: enrolled on the 6th, covered and counted on the 7th; enrolled on the 7th, not yet."""
     chain = Chain(make_genesis(plans=(with_terms(plan(CODE), waiting_days=1),)))
-    plans = chain.application.registry.plans
+    plans = chain.application.registry.plans(chain.state)
     disclosure = load_plan(chain.state, 0).disclosure_ms
     chain.until(disclosure - HOUR_MS)
     enrolled(chain, 1, 2)
