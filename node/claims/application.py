@@ -25,6 +25,7 @@ from node.claims.events import ClaimsEvent
 from node.claims.genesis import Genesis, check_genesis
 from node.claims.module import ActionHandler, BlockScope, DeadlineHandler, InvariantBroken, Module, Scope, Sender
 from node.claims.mutual_aid.module import MutualAid
+from node.claims.nullifiers.module import Nullifiers
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.state import Draft, ReadState, WriteState
@@ -71,7 +72,11 @@ class Application:
         check_genesis(genesis)
         self.genesis = genesis
         self.registry = Registry(genesis)
-        self.modules: tuple[Module, ...] = (Consortium(self.registry, evidence), MutualAid(self.registry))
+        self.modules: tuple[Module, ...] = (
+            Consortium(self.registry, evidence),
+            MutualAid(self.registry),
+            Nullifiers(self.registry),
+        )
         self._actions: dict[type[Wire], ActionHandler] = {}
         self._deadlines: dict[int, DeadlineHandler] = {}
         self._organisations: dict[type[Wire], frozenset[int]] = {}

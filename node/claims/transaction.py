@@ -30,6 +30,7 @@ from node.claims.mutual_aid.actions import (
     StayClaim,
     WithdrawClaim,
 )
+from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefuseKey
 from node.claims.types import Commitment, PublicKeyBytes, SignatureBytes, Unsigned
 from node.claims.wire import Wire, decode, encode
 
@@ -59,8 +60,11 @@ Action = (
     | WithdrawClaim
     | StayClaim
     | LiftStay
+    | DealKey
+    | ConfirmKey
+    | RefuseKey
 )
-"""Tagged by integers: consortium 1-19, mutual aid 20-119."""
+"""Tagged by integers: consortium 1-19, mutual aid 20-119, duplicates 140-149."""
 
 
 class Transaction(Wire, frozen=True, kw_only=True, dict=True):

@@ -36,6 +36,7 @@ from node.claims.mutual_aid.actions import (
     WithdrawClaim,
 )
 from node.claims.mutual_aid.records import the_member
+from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefusalReason, RefuseKey
 from node.claims.registry import Registry
 from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
@@ -60,6 +61,9 @@ ACTIONS: tuple[Action, ...] = (
     WithdrawClaim(claim=9),
     StayClaim(claim=9, order=person(1), days=1),
     LiftStay(claim=9, end=StayEnd.RESUME, order=person(1)),
+    DealKey(epoch=9, commitments=(person(1),), ephemeral=person(1), proofs=bytes(128), shares=(bytes(48),)),
+    ConfirmKey(epoch=9, dealings=person(1)),
+    RefuseKey(epoch=9, reason=RefusalReason.ABANDONED),
 )
 MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordEvidence: tuple(Role),
@@ -78,6 +82,9 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     WithdrawClaim: (Role.ENROLLER, Role.INTAKE),
     StayClaim: (Role.REGULATOR,),
     LiftStay: (Role.REGULATOR,),
+    DealKey: tuple(Role),
+    ConfirmKey: tuple(Role),
+    RefuseKey: tuple(Role),
 }
 """Written out, and not taken from the product's own table: a row that changes there has to change here too."""
 MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim)

@@ -62,7 +62,9 @@ from node.claims.mutual_aid.records import (
     ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefusalReason, RefuseKey
 from node.claims.nullifiers.holders import HolderRecord, ValueKind
+from node.claims.nullifiers.records import DealingRecord, KeyEpochRecord, KeyState, KeyStatus, RefusalRecord
 from node.claims.registry import PlanIndex, PlanNumber, VersionEntry
 from node.claims.results import ResultCode
 from node.claims.transaction import Action, encode_transaction
@@ -108,6 +110,9 @@ ACTIONS: tuple[Action, ...] = (
     WithdrawClaim(claim=45),
     StayClaim(claim=45, order=person(13), days=30),
     LiftStay(claim=45, end=StayEnd.REFUSE, order=person(13), clause="3.1"),
+    DealKey(epoch=1, commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
+    ConfirmKey(epoch=1, dealings=person(4)),
+    RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
 )
 
 CLAIM = ClaimRecord(
@@ -211,6 +216,20 @@ RECORDS: tuple[Wire, ...] = (
         events=(ClaimsEvent(kind=EventKind.CYCLE_SETTLED, subject=8, value=32_400),),
     ),
     HolderRecord(first=45, latest=46, count=2),
+    KeyState(newest=2, active=1),
+    KeyEpochRecord(
+        status=KeyStatus.ACTIVE,
+        threshold=3,
+        holders=(0, 1, 2, 3),
+        dealers=(2, 0, 1),
+        confirmed=(0, 1, 2),
+        refused=(3,),
+        digest=person(6),
+        opened_ms=1_775_865_600_002,
+        changed_ms=1_775_865_600_005,
+    ),
+    DealingRecord(commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
+    RefusalRecord(reason=2, accused=2, opening=person(5), proof=bytes(64)),
 )
 
 PLAN = PlanTerms(
