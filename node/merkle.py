@@ -232,35 +232,68 @@ def state_root(records: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def rebuild(pages: Iterable[tuple[str, bytes]]) -> tuple[bytes, dict[str, Inner]]:
-    """Top hash and inner nodes for stored pages, in any order. Raises ValueError if one cannot be a page.
+    """Top hash and inner nodes for stored pages in the order of their names. Raises ValueError for what cannot be.
 
+    Keeps the inner nodes and the path to the page it is at: no list of all pages, of which there may be millions.
     The caller compares the root with the one it expects: that alone proves the pages complete and unchanged.
     """
-    levels: list[dict[str, tuple[int, bytes]]] = [{} for _ in range(MAX_DEPTH + 1)]
+    inner: dict[str, Inner] = {}
+    path = _OpenPath(inner)
+    top, previous = EMPTY, ""
     for name, page in pages:
         if not page or len(page) % ENTRY_BYTES or len(page) > PAGE_BYTES:
             raise ValueError(f"page {name or 'at the top'} has {len(page)} bytes")
-        levels[len(name)][name] = (len(page) // ENTRY_BYTES, sha256(b"\0" + page).digest())
-    inner: dict[str, Inner] = {}
-    for depth in range(MAX_DEPTH, 0, -1):
-        children: dict[str, bytearray] = {}
-        counts: dict[str, int] = {}
-        for name, (count, child_hash) in levels[depth].items():
-            parent = name[:-1]
-            node = children.get(parent)
-            if node is None:
-                if parent in levels[depth - 1]:
-                    raise ValueError(f"pages {parent or 'at the top'} and {name} overlap")
-                node = children[parent] = bytearray(_NO_CHILDREN)
-                counts[parent] = 0
-            at = _OFFSET[name[-1]]
-            node[at : at + 32] = child_hash
-            counts[parent] += count
-        for parent, node in children.items():
-            data = bytes(node)
-            inner[parent] = (counts[parent], data)
-            levels[depth - 1][parent] = (counts[parent], sha256(data).digest())
-    return levels[0].get("", (0, EMPTY))[1], inner
+        if top != EMPTY or (previous and name.startswith(previous)):
+            raise ValueError(f"pages {previous or 'at the top'} and {name} overlap")
+        if name <= previous and previous:
+            raise ValueError(f"page {name or 'at the top'} comes after {previous}")
+        if name:
+            path.add(name, page)
+        else:
+            top = page_hash(page)
+        previous = name
+    return (path.close() if previous else top), inner
+
+
+class _OpenPath:
+    """The inner nodes from the top to the last page added; what lies before them is complete and hashed."""
+
+    def __init__(self, inner: dict[str, Inner]) -> None:
+        self._inner = inner
+        self._name = ""
+        """Name of the lowest open node. Node number d of the lists is named by its first d digits."""
+        self._children: list[bytearray] = [bytearray(_NO_CHILDREN)]
+        self._counts = [0]
+
+    def add(self, name: str, page: bytes) -> None:
+        parent = name[:-1]
+        while not parent.startswith(self._name):
+            self._close_lowest()
+        while len(self._name) < len(parent):
+            self._name = parent[: len(self._name) + 1]
+            self._children.append(bytearray(_NO_CHILDREN))
+            self._counts.append(0)
+        self._put(name[-1], page_hash(page), len(page) // ENTRY_BYTES)
+
+    def _put(self, digit: str, child_hash: bytes, count: int) -> None:
+        at = _OFFSET[digit]
+        self._children[-1][at : at + 32] = child_hash
+        self._counts[-1] += count
+
+    def _close_lowest(self) -> bytes:
+        name, children, count = self._name, bytes(self._children.pop()), self._counts.pop()
+        self._inner[name] = (count, children)
+        node_hash = sha256(children).digest()
+        if name:
+            self._name = name[:-1]
+            self._put(name[-1], node_hash, count)
+        return node_hash
+
+    def close(self) -> bytes:
+        """Hash of the top node, everything closed."""
+        while self._name:
+            self._close_lowest()
+        return self._close_lowest()
 
 
 class StateProof(Wire, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import sha256
 
 import pytest
@@ -97,7 +98,7 @@ def test_trie_equals_a_naive_rebuild_after_every_block(
                 writes[key(number)] = value
         root = trie.apply(writes)
         assert root == naive_root(trie.records)
-    top, inner = merkle.rebuild(trie.pages.items())
+    top, inner = merkle.rebuild(sorted(trie.pages.items()))
     assert (top, inner) == (trie.top, trie.inner)
     assert merkle.state_root(trie.records.items()) == merkle.root_of(top)
     for number in ask:
@@ -146,7 +147,7 @@ def test_positions_that_share_many_digits_are_split_as_deep_as_needed_and_merge_
     for count in (6, 2, 1, 20):
         gone, near = near[:count], near[count:]
         assert trie.apply(dict.fromkeys(gone)) == naive_root(trie.records)
-        assert merkle.rebuild(trie.pages.items()) == (trie.top, trie.inner)
+        assert merkle.rebuild(sorted(trie.pages.items())) == (trie.top, trie.inner)
     assert trie.apply(dict.fromkeys(rest)) == naive_root(trie.records)
     assert trie.inner == {} and list(trie.pages) == [""]
 
@@ -206,3 +207,33 @@ def test_rfc6962_root_matches_known_answers(size: int, root: str) -> None:
         for leaf in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
     ]
     assert merkle.rfc6962_root(leaves[:size]).hex() == root
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["0", "00"], "pages 0 and 00 overlap"),
+        (["0", "0"], "pages 0 and 0 overlap"),
+        (["", "0"], "pages at the top and 0 overlap"),
+        (["1", "0"], "page 0 comes after 1"),
+        (["0", ""], "page at the top comes after 0"),
+    ],
+)
+def test_pages_that_overlap_or_are_out_of_order_are_no_trie(names: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        merkle.rebuild([(name, bytes(64)) for name in names])
+
+
+def test_rebuilding_holds_no_list_of_the_pages() -> None:
+    """Some 20 pages to an inner node: a start of a node with many members must not need memory for each page."""
+    trie = Trie()
+    trie.apply({key(number): b"v" for number in range(60_000)})
+    pages = sorted(trie.pages.items())
+    tracemalloc.start()
+    try:
+        _, inner = merkle.rebuild(iter(pages))
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(pages) > 10 * len(inner)
+    assert peak < kept + 32 * 1024
