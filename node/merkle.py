@@ -27,6 +27,8 @@ __all__ = [
     "Inner",
     "StateProof",
     "TrieUpdate",
+    "entries",
+    "missing",
     "prove",
     "rebuild",
     "rfc6962_proof",
@@ -294,6 +296,37 @@ class _OpenPath:
         while self._name:
             self._close_lowest()
         return self._close_lowest()
+
+
+def missing(records: Iterable[tuple[bytes, bytes]], top: bytes, page: ReadPage, inner: ReadInner) -> bytes | None:
+    """The key of a record that its page does not name as it is, or None if all are in place.
+
+    Each key once. They are looked up in the order of their positions, so a page is read once for all of its records.
+    """
+    items = sorted((sha256(key).digest(), sha256(value).digest(), key) for key, value in records)
+    name: str | None = None
+    held = b""
+    for position, record, key in items:
+        digits = position.hex()
+        if name is None or not digits.startswith(name):
+            name, current = "", top
+            while (node := inner(name)) is not None:
+                at = _OFFSET[digits[len(name)]]
+                current = node[1][at : at + 32]
+                name += digits[len(name)]
+            held = b"" if current == EMPTY else page(name, current)
+        found = _find(held, position)
+        if found < 0 or held[found + 32 : found + ENTRY_BYTES] != record:
+            return key
+    return None
+
+
+def entries(top: bytes, page: ReadPage, inner: ReadInner) -> int:
+    """How many records the trie names."""
+    node = inner("")
+    if node is not None:
+        return node[0]
+    return 0 if top == EMPTY else len(page("", top)) // ENTRY_BYTES
 
 
 class StateProof(Wire, frozen=True):

@@ -240,7 +240,7 @@ def test_a_damaged_state_is_refused_with_a_way_out(tmp_path: Path, damage: str) 
         StateDatabase.open(tmp_path, GENESIS)
 
 
-def test_a_record_that_is_not_what_its_page_names_is_never_proved_and_found_by_an_audit(tmp_path: Path) -> None:
+def test_a_record_that_is_not_what_its_page_names_is_never_proved(tmp_path: Path) -> None:
     state = StateDatabase.open(tmp_path, GENESIS)
     fill(state, 50)
     state.close()
@@ -251,7 +251,45 @@ def test_a_record_that_is_not_what_its_page_names_is_never_proved_and_found_by_a
     for number in (7, 8):
         with pytest.raises(StoreError, match="its page names"):
             state.prove(key(number))
-    with pytest.raises(StoreError, match="its records give"):
+    state.close()
+
+
+@pytest.mark.parametrize("number", [1, 50, 100, 1000])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b"forged", "is not the one its page names"),
+        (None, "it has 999 records, its pages name 1000"),
+    ],
+)
+def test_an_audit_finds_a_single_wrong_or_missing_record_in_bounded_pieces(
+    number: int, value: bytes | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.state._AUDIT_ROWS", 64)
+    state = StateDatabase.open(tmp_path, GENESIS)
+    fill(state, 1000)
+    state.audit()
+    state.close()
+    database = raw(tmp_path)
+    at = list(database.scan(*rows.all_records()))[number - 1][0]
+    database.write([(at, value)], sync=True)
+    database.close()
+    state = StateDatabase.open(tmp_path, GENESIS)
+    with pytest.raises(StoreError, match=message):
+        state.audit()
+    state.close()
+
+
+def test_an_audit_finds_a_record_that_no_page_names(tmp_path: Path) -> None:
+    state = StateDatabase.open(tmp_path, GENESIS)
+    state.audit()
+    fill(state, 50)
+    state.close()
+    database = raw(tmp_path)
+    database.write([(rows.record_key(b"another"), b"record")], sync=True)
+    database.close()
+    state = StateDatabase.open(tmp_path, GENESIS)
+    with pytest.raises(StoreError, match="is not the one its page names"):
         state.audit()
     state.close()
 
