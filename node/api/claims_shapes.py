@@ -41,6 +41,14 @@ class ReviewView(_View):
     reason: str | None
 
 
+class DenialView(_View):
+    """Why nothing is paid, whoever decided it."""
+
+    clause: str | None
+    evidence: str | None
+    reason: str | None
+
+
 class PaymentView(_View):
     organisation: str
     receipt: str
@@ -72,6 +80,8 @@ class ClaimView(_View):
     deadline_ms: int | None
     investigation: InvestigationView | None
     review: ReviewView | None
+    """The last one."""
+    denial: DenialView | None
     cycle: int | None
     payment: PaymentView | None
     previous_claim: str | None

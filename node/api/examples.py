@@ -128,10 +128,23 @@ CLAIM: Final = {
         "reason": None,
     },
     "review": None,
+    "denial": None,
     "cycle": None,
     "payment": None,
     "previous_claim": None,
 }
+CLAIM_RESPONSE: Final = {
+    "resourceType": "ClaimResponse",
+    "id": "C-000045",
+    "status": "active",
+    "outcome": "partial",
+    "use": "claim",
+    "patient": {
+        "type": "Patient",
+        "identifier": {"system": f"https://commonweal.example/fhir/chain/{HASH}/members", "value": "M-000123"},
+    },
+}
+"""Shortened."""
 MEMBER: Final = {
     "id": "M-000123",
     "plan": "critical-illness",

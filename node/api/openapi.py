@@ -140,7 +140,7 @@ def _successes(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
         schema = {"type": "string", "description": "Events whose data is an EventView."}
         content = {EVENT_STREAM: {"schema": schema, "example": route.example}}
     else:
-        content = {JSON: {"schema": by_type[_key(route.answer)], "example": route.example}}
+        content = {route.media: {"schema": by_type[_key(route.answer)], "example": route.example}}
     text = {200: "The answer.", 202: "Accepted; not all fates are final yet."}
     answers: dict[str, Any] = {}
     for status in route.statuses:

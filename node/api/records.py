@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from node.api.call import Call, found
+from node.api.call import Call, etag, found, origin_headers
 from node.api.shapes import (
+    ClaimFhirPath,
     ClaimPath,
     ClaimsQuery,
     MemberPath,
@@ -17,6 +18,7 @@ from node.api.shapes import (
     PlanTermsPath,
     ProveQuery,
 )
+from node.fhir.export import FHIR_JSON, fhir_bytes
 
 
 async def claims(call: Call[Nothing, ClaimsQuery, None]) -> web.Response:
@@ -37,6 +39,16 @@ async def claim(call: Call[ClaimPath, ProveQuery, None]) -> web.Response:
     record = found(call.backend.claim(name), "claim", name)
     proof = call.backend.prove_state(call.backend.record_key("claim", name)) if call.query.prove else None
     return call.record(record, proof=proof)
+
+
+async def claim_fhir(call: Call[ClaimFhirPath, Nothing, None]) -> web.Response:
+    """The bare resource, as FHIR tools take it; the block it was read from is in the headers."""
+    name = call.path.id
+    record = found(call.backend.claim(name), "claim", name)
+    plan = found(call.backend.plan(record["plan"]), "plan", record["plan"])
+    body = fhir_bytes(call.path.resource, record, plan, call.backend.genesis()["digest"])
+    headers = origin_headers(call.as_of) | {hdrs.ETAG: etag(call.as_of), hdrs.CACHE_CONTROL: "no-cache"}
+    return web.Response(body=body, content_type=FHIR_JSON, headers=headers)
 
 
 async def members(call: Call[Nothing, MembersQuery, None]) -> web.Response:

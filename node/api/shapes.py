@@ -69,6 +69,11 @@ class ClaimPath(_Parameters, frozen=True, kw_only=True):
     id: ClaimId
 
 
+class ClaimFhirPath(_Parameters, frozen=True, kw_only=True):
+    id: ClaimId
+    resource: Literal["ClaimResponse", "ExplanationOfBenefit"]
+
+
 class MemberPath(_Parameters, frozen=True, kw_only=True):
     id: MemberId
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from node.api import claims_shapes, records, shapes
 from node.api import examples as ex
 from node.api.call import Answer, Page
 from node.api.problems import NOT_FOUND
 from node.api.routes import Route
+from node.fhir.export import FHIR_JSON
 
 RECORD_ROUTES: Final = (
     Route(
@@ -43,6 +44,25 @@ RECORD_ROUTES: Final = (
         path_example={"id": "C-000045"},
         query_example={"prove": True},
         example=ex.answer(ex.CLAIM),
+    ),
+    Route(
+        method="GET",
+        path="/v1/claims/{id}/fhir/{resource}",
+        name="getClaimFhir",
+        tag="claims",
+        summary="One claim as HL7 FHIR R4",
+        description=(
+            "The bare resource, a ClaimResponse or an ExplanationOfBenefit. Members, claims and organisations are "
+            "logical references to the ledger's own ids; docs/fhir.md has the systems and codes."
+        ),
+        handler=records.claim_fhir,
+        path_type=shapes.ClaimFhirPath,
+        answer=dict[str, Any],
+        media=FHIR_JSON,
+        problems=(NOT_FOUND,),
+        versioned=True,
+        path_example={"id": "C-000045", "resource": "ClaimResponse"},
+        example=ex.CLAIM_RESPONSE,
     ),
     Route(
         method="GET",

@@ -92,6 +92,7 @@ def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRe
         "deadline_ms": claim.deadline_ms or None,
         "investigation": _investigation_view(registry, claim),
         "review": _review_view(registry, claim.reviews[-1]) if claim.reviews else None,
+        "denial": _denial_view(claim),
         "cycle": claim.cycle or None,
         "payment": None
         if claim.payer < 0
@@ -119,6 +120,17 @@ def _review_view(registry: Registry, review: ReviewNote) -> Json:
         "clause": review.clause or None,
         "evidence": review.evidence.hex() or None,
         "reason": reason_text(review.reason),
+    }
+
+
+def _denial_view(claim: ClaimRecord) -> Json | None:
+    """Why nothing is paid, whoever decided it: reviewers, the arbiter of an objection, or a court."""
+    if not claim.reason or claim.amount:
+        return None
+    return {
+        "clause": claim.clause or None,
+        "evidence": claim.grounds.hex() or None,
+        "reason": reason_text(claim.reason),
     }
 
 

@@ -42,6 +42,7 @@ def claim() -> None:
       weal claim investigate C-000001 --pass --report findings.pdf --as b
       weal claim review C-000001 --accept --as c
       weal claim watch C-000001                until it is paid or denied
+      weal claim fhir C-000001                 as an HL7 FHIR R4 resource
     """
 
 
@@ -185,6 +186,37 @@ def show(connection: Connection, id: str, proof: Path | None) -> None:
     if proof is not None:
         write_proof(connection.settings, proof, bytes.fromhex(answer["proof"]["bundle"]))
     connection.settings.result(answer["data"], print_sheet(claim_sheet(answer["data"])))
+
+
+@claim.command()
+@click.argument("id")
+@click.option(
+    "--resource",
+    type=click.Choice(["ClaimResponse", "ExplanationOfBenefit"]),
+    default="ClaimResponse",
+    show_default=True,
+    help="Which of the two.",
+)
+@output_options
+@node_options
+def fhir(connection: Connection, id: str, resource: str) -> None:
+    """Print a claim as an HL7 FHIR R4 resource: what was decided, why, and what was paid. No personal data is in it.
+
+    \b
+    Examples:
+      weal claim fhir C-000001 > claim-response.json
+      weal claim fhir 1 --resource ExplanationOfBenefit | jq .payment
+    """
+    import msgspec
+
+    name = claim_name(id)
+
+    async def ask() -> dict[str, Any]:
+        async with make_client(connection) as client:
+            return await client.claim_fhir(name, resource)
+
+    text = msgspec.json.Encoder(decimal_format="number").encode(asyncio.run(ask()))
+    click.echo(text if connection.settings.json else msgspec.json.format(text, indent=2))
 
 
 @claim.command("list")

@@ -94,6 +94,7 @@ def claim_sheet(claim: Mapping[str, Any]) -> RenderableType:
             ("evidence", claim["evidence"]),
             ("investigated", _step(investigation, "finding")),
             ("reviewed", _step(review, "decision")),
+            ("denied", _grounds(claim.get("denial") or {})),
             ("cycle", str(claim["cycle"]) if claim.get("cycle") else ""),
             ("paid", f"by {payment['organisation']}, receipt {payment['receipt']}" if payment else ""),
             ("last change", when(claim["changed_ms"])),
@@ -108,6 +109,10 @@ def _step(step: Mapping[str, Any], decision: str) -> str:
     grounds = [f"clause {step['clause']}" if step.get("clause") else "", step.get("reason") or ""]
     cited = ", ".join(part for part in grounds if part)
     return f"{text} ({cited})" if cited else text
+
+
+def _grounds(denial: Mapping[str, Any]) -> str:
+    return f"{denial['reason']}, clause {denial['clause']}, evidence item {denial['evidence']}" if denial else ""
 
 
 def member_sheet(member: Mapping[str, Any]) -> RenderableType:

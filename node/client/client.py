@@ -193,6 +193,10 @@ class Client:
     async def claim(self, id: str) -> Record:
         return await self._data(f"/v1/claims/{id}")
 
+    async def claim_fhir(self, id: str, resource: str) -> Record:
+        """The claim as an HL7 FHIR R4 resource; amounts are Decimals."""
+        return await self.get(f"/v1/claims/{id}/fhir/{resource}")
+
     def claims(
         self, *, status: str = "", plan: str = "", member: str = "", organisation: str = ""
     ) -> AsyncIterator[Record]:

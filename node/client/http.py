@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 ERROR_BYTES: Final = 4096
+_exact: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Transport:
@@ -131,7 +133,8 @@ def decoded(url: str, status: int, kind: str, content: bytes) -> Any:
         retryable = status in (429, 502, 503, 504)
         raise NodeUnavailable(f"{url} does not answer as a node does: {status} {text}", code="", retryable=retryable)
     try:
-        document = msgspec.json.decode(content)
+        # FHIR amounts are numbers whose digits count; the rest of the API has its money in strings.
+        document = _exact.decode(content) if kind == "application/fhir+json" else msgspec.json.decode(content)
     except msgspec.DecodeError as error:
         raise NodeUnavailable(f"{url} sent broken JSON: {error}", code="", retryable=True) from None
     if status >= 400:
