@@ -62,16 +62,17 @@ def fhir(
     allow_damaged: bool,
     wait: bool,
 ) -> None:
-    """Import Patient, Condition and Claim resources of HL7 FHIR R4: a Bundle, or NDJSON of Bundles or resources,
-    plain or gzip, of any size. `-` is standard input.
+    """Import Patient, Coverage, Condition and Claim resources of HL7 FHIR R4: a Bundle, or NDJSON of Bundles or
+    resources, plain or gzip, of any size. `-` is standard input.
 
     \b
     Examples:
       weal import fhir patients.ndjson --dry-run --report report.ndjson
       weal import fhir patients.ndjson.gz --as a
 
-    Patients join today; conditions that began while they were members, and that the plan covers, become claims.
-    Importing again later adds what is new. No name and no number of a person leaves this machine.
+    Patients join today, at the expense of the subscriber where their Coverage names another one; conditions that
+    began while they were members, and that the plan covers, become claims. Importing again later adds what is new.
+    No name and no number of a person leaves this machine.
     """  # fmt: skip
     from node.fhir.identity import load_secret
     from node.fhir.mapping import shipped

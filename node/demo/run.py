@@ -162,7 +162,8 @@ class Demo:
         self.screen.board.step = "members join"
         shares: list[list[NewMember]] = [[] for _ in self._desks]
         for member in judge.members():
-            shares[member.row % len(shares)].append(member)
+            # A family joins together, because whoever pays must be there first.
+            shares[(member.payer_row or member.row) % len(shares)].append(member)
 
         async def enrol(desk: Desk, share: list[NewMember]) -> None:
             count = await importer.enrol(desk.account, share)

@@ -1,12 +1,14 @@
 """Makes the sample of FHIR R4 patients that the project ships, `node/data/sample-fhir.ndjson`.
 
-The shape is the one Synthea writes: one Bundle per line with a Patient, Conditions and Claims that refer to
-each other by urn:uuid. The content is invented here from a seed, and the same seed gives the same bytes on
-every Python version: the draws come from SHA-256 in counter mode and not from the `random` module.
+The shape is the one Synthea writes: one Bundle per line with a Patient, Conditions and Claims, and in a few a
+Coverage, that refer to each other by urn:uuid. The content is invented here from a seed, and the same seed gives
+the same bytes on every Python version: the draws come from SHA-256 in counter mode and not from `random`.
 
 Besides people with listed and unlisted conditions the sample holds one of each kind of trouble that an
 import meets: a birth year without a day, the same person under two ids, a repeated resource, a refuted
-diagnosis, a past event, a carcinoma in situ, a diagnosis that is not in the file, a cancelled bill.
+diagnosis, a past event, a carcinoma in situ, a diagnosis that is not in the file, a cancelled bill; two
+families, two people covered under each other's names, a subscriber who is not in the file, and covers that
+are cancelled, over, or have not begun.
 
     python -m node.fhir.generate > node/data/sample-fhir.ndjson
 """
@@ -101,6 +103,8 @@ class Person:
 
     def __init__(self, seed: int, number: int) -> None:
         self.draws = Draws(seed, f"patient {number}")
+        # A stream of its own, so that families came into the sample without changing anything that was there.
+        self._coverage_draws = Draws(seed, f"coverage {number}")
         self.number = number
         self.id = self.draws.uuid()
         self.born = date(1962, 1, 1) + timedelta(days=self.draws.below(365 * 38))
@@ -200,6 +204,31 @@ class Person:
             claim["diagnosis"] = [{"sequence": 1, "diagnosisReference": reference}]
         self._add(claim)
 
+    def covered(
+        self,
+        subscriber: str,
+        *,
+        status: str = "active",
+        first: date | None = None,
+        last: date | None = None,
+    ) -> None:
+        """Add a coverage under somebody's name; cover begins with life unless given, and does not end."""
+        relationship = "self" if subscriber == self.id else "other"
+        system = "http://terminology.hl7.org/CodeSystem/subscriber-relationship"
+        period = {"start": (first or self.born).isoformat()} | ({"end": last.isoformat()} if last else {})
+        self._add(
+            {
+                "resourceType": "Coverage",
+                "id": self._coverage_draws.uuid(),
+                "status": status,
+                "subscriber": {"reference": f"urn:uuid:{subscriber}"},
+                "beneficiary": {"reference": f"urn:uuid:{self.id}"},
+                "relationship": {"coding": [{"system": system, "code": relationship}]},
+                "period": period,
+                "payor": [{"display": "Sample mutual"}],
+            }
+        )
+
     def bundle(self) -> Json:
         return {"resourceType": "Bundle", "type": "collection", "entry": self.entries}
 
@@ -255,12 +284,38 @@ def _trouble(person: Person) -> None:
             person.patient["deceasedDateTime"] = _moment(_EPOCH, 0)
 
 
+def _family(person: Person, seed: int) -> None:
+    """Who is covered under whose name: two families, and each kind of trouble that coverages make."""
+
+    def id_of(number: int) -> str:
+        return Person(seed, number).id
+
+    match person.number:
+        case 1 | 2 | 3:
+            person.covered(id_of(1))
+        case 20 | 21 | 22:  # 22 under the name of 21, 21 under that of 20: the head pays for both
+            person.covered(id_of(max(20, person.number - 1)))
+        case 11 | 12:  # each under the other's name
+            person.covered(id_of(23 - person.number))
+        case 14:
+            person.covered("00000000-0000-4000-a000-000000000001")
+        case 16:
+            person.covered(id_of(1), status="cancelled")
+        case 17:
+            person.covered(id_of(1), last=person.born + timedelta(days=400))
+            person.covered(id_of(17))
+        case 18:
+            person.covered(id_of(18))
+            person.covered(id_of(1), first=person.born + timedelta(days=365 * 95))
+
+
 def bundles(seed: int = SEED, patients: int = PATIENTS) -> Iterator[Json]:
     """One Bundle per patient."""
     for number in range(patients):
         person = Person(seed, number)
         _life(person)
         _trouble(person)
+        _family(person, seed)
         yield person.bundle()
 
 

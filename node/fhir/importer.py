@@ -22,6 +22,7 @@ from node.claims.mutual_aid.actions import MAX_BATCH, Enrol, FileClaim
 from node.claims.mutual_aid.actions import NewMember as NewMemberAction
 from node.claims.registry import Plan
 from node.client import Account, Client, Outcome
+from node.fhir.families import Families
 from node.fhir.judge import Known, NewClaim, NewMember
 from node.fhir.spool import Spool
 
@@ -38,8 +39,9 @@ class Importer:
         self._database = spool.database
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS known (person BLOB PRIMARY KEY, number INTEGER, joined INTEGER, "
-            "birth_month INTEGER, claimed INTEGER, is_new INTEGER DEFAULT 0)"
+            "birth_month INTEGER, claimed INTEGER, is_new INTEGER DEFAULT 0, payer INTEGER DEFAULT 0)"
         )
+        self._families = Families(spool.database)
 
     # --- before judging
 
@@ -51,10 +53,10 @@ class Importer:
             for known in await asyncio.gather(*(self._look_up_one(client, person) for person in batch)):
                 if known is not None:
                     found += 1
-                    self._database.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, 0)", known)
+                    self._database.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, 0, ?)", known)
         return found
 
-    async def _look_up_one(self, client: Client, person: bytes) -> tuple[bytes, int, int, int, int] | None:
+    async def _look_up_one(self, client: Client, person: bytes) -> tuple[bytes, int, int, int, int, int] | None:
         key = keys.person(self._plan.number, person).hex()
         value = (await client.get(f"/v1/state/{key}"))["data"]["value"]
         if value is None:
@@ -63,7 +65,8 @@ class Importer:
         member = await client.member(member_text(number))
         year, month = (int(part) for part in member["birth_month"].split("-"))
         claimed = bool(member["open_claims"] or member["paid_claims"])
-        return person, number, parse_date(member["enrolled_on"]), year * 12 + month - 1, int(claimed)
+        payer = member_id(member["pays_through"]) if member["pays_through"] else 0
+        return person, number, parse_date(member["enrolled_on"]), year * 12 + month - 1, int(claimed), payer
 
     def known(self, person: bytes) -> Known | None:
         """For the judge: what `look_up` found, and whom `enrol` has enrolled."""
@@ -98,9 +101,27 @@ class Importer:
         return enrolled
 
     async def _enrol_once(self, account: Account, batch: Sequence[NewMember], timeout_s: float) -> Outcome:
-        people = tuple(NewMemberAction(person=member.person, birth_month=member.birth_month) for member in batch)
+        place = {member.row: index for index, member in enumerate(batch)}
+        people = tuple(
+            NewMemberAction(
+                person=member.person, birth_month=member.birth_month, payer=self._payer(member.payer_row, place)
+            )
+            for member in batch
+        )
         action = Enrol(plan=self._plan.code, members=people)
         return (await account.submit_many([[action]], timeout_s=timeout_s))[0]
+
+    def _payer(self, row: int, place: dict[int, int]) -> int:
+        """Who pays, as the ledger counts: -(position in the batch + 1), or a member's number; 0 if nobody else does."""
+        if not row or row in place:
+            return -(place[row] + 1) if row else 0
+        number, head = self._database.execute(
+            "SELECT p.member, coalesce(k.payer, 0) FROM patient p LEFT JOIN known k ON k.person = p.person "
+            "WHERE p.seq = ? AND p.outcome IS NOT 'refused'",
+            (row,),
+        ).fetchone() or (0, 0)
+        # A member of old may have a payer of its own, and the ledger knows one level only.
+        return int(head or number)
 
     def _enrolled(self, batch: Sequence[NewMember], outcome: Outcome, joined_day: int) -> None:
         (event,) = [e for e in (outcome.receipt or {})["events"] if e["what"] == "members-enrolled"]
@@ -108,7 +129,7 @@ class Importer:
         for number, member in enumerate(batch, first):
             self._database.execute("UPDATE patient SET member = ? WHERE seq = ?", (number, member.row))
             self._database.execute(
-                "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, 0, 1)",
+                "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, 0, 1, 0)",
                 (member.person, number, joined_day, member.birth_month),
             )
 
@@ -126,6 +147,7 @@ class Importer:
             self._database.execute(
                 "UPDATE condition SET outcome = 'not-a-member' WHERE leader = ? AND outcome = 'claim'", (member.row,)
             )
+            self._families.refused(member.row)
         self._unclaim_bills()
 
     async def file(self, account: Account, claims: Iterable[NewClaim], timeout_s: float = 60.0) -> int:

@@ -18,6 +18,7 @@ from node.claims.calendar import birthday, date_of, date_text, month_index, mont
 from node.claims.genesis import Benefit
 from node.claims.registry import Plan, Terms
 from node.claims.types import MAX_AMOUNT
+from node.fhir.families import Families
 from node.fhir.identity import ImportSecret
 from node.fhir.spool import Spool
 
@@ -111,11 +112,12 @@ def _months_later(day: int, months: int) -> int:
 
 
 class NewMember(NamedTuple):
-    """A patient who joins. `row` is the patient's row in the spool."""
+    """A patient who joins. `row` is the patient's row in the spool, `payer_row` that of who pays, or 0."""
 
     row: int
     person: bytes
     birth_month: int
+    payer_row: int = 0
 
 
 class NewClaim(NamedTuple):
@@ -145,6 +147,7 @@ class Judge:
         self._spool, self._plan, self._timeline = spool, plan, timeline
         self._secret, self._known = secret, known
         self._database = spool.database
+        self._families = Families(spool.database)
 
     def run(self) -> None:
         """Decide about everything. Deterministic: the same input, plan and day give the same outcomes.
@@ -155,6 +158,7 @@ class Judge:
         self._database.execute("UPDATE condition SET outcome = NULL WHERE outcome IS NOT 'refused'")
         self._database.execute("UPDATE bill SET outcome = NULL, condition = NULL")
         self._join_records()
+        self._families.begin()
         for row, person, birth, died, dead in self._spool.rows(
             "SELECT seq, person, birth_day, death_day, dead FROM patient WHERE leader = seq "
             "AND outcome IS NOT 'refused' ORDER BY seq"
@@ -167,14 +171,17 @@ class Judge:
         self._database.execute(
             "UPDATE condition SET outcome = 'no-patient', detail = '' WHERE outcome IS NULL AND leader IS NULL"
         )
+        self._families.decide()
         self._bills()
         self._database.execute("COMMIT")
 
     def members(self) -> Iterator[NewMember]:
-        """Those to enrol, in the order of the input."""
-        query = "SELECT seq, person, birth_day, shift FROM patient WHERE outcome = 'member' ORDER BY seq"
-        for row, person, birth, shift in self._spool.rows(query):
-            yield NewMember(row, person, _month(birth + shift))
+        """Those to enrol, in the order of the input, but nobody before the one who pays."""
+        query = (
+            "SELECT seq, person, birth_day, shift, payer FROM patient WHERE outcome = 'member' ORDER BY payer != 0, seq"
+        )
+        for row, person, birth, shift, payer in self._spool.rows(query):
+            yield NewMember(row, person, _month(birth + shift), payer)
 
     def _patient(self, row: int, person: bytes, birth: int | None, died: int | None, dead: bool) -> None:
         terms = self._plan.terms_on(self._timeline.last_day)
@@ -189,6 +196,9 @@ class Judge:
         outcome = self._entry(terms, birth + shift, joined, None if died is None else died + shift, dead)
         if known is not None:
             joined, outcome = known.joined_day, "member" if known.is_new else "known-member"
+        lapsed = self._families.lapsed(row, joined, shift)
+        if lapsed and known is None and outcome == "member":
+            outcome = lapsed
         self._set_patient(row, outcome, str(joined), shift)
         month = known.birth_month if known else _month(birth + shift)
         self._conditions_of(row, outcome, month, joined, shift, known)

@@ -18,7 +18,12 @@ from node.claims.ids import claim_text, member_text
 from node.fhir.reasons import REASONS
 from node.fhir.spool import Spool
 
-_TABLES: Final = (("Patient", "patient"), ("Condition", "condition"), ("Claim", "bill"))
+_TABLES: Final = (
+    ("Patient", "patient"),
+    ("Coverage", "coverage"),
+    ("Condition", "condition"),
+    ("Claim", "bill"),
+)
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -102,6 +107,11 @@ def totals(spool: Spool) -> Totals:
     return result
 
 
+def _number_of(column: str) -> str:
+    """SQL: the member number of the patient to whom a column of the coverage table points, 0 if none."""
+    return f"coalesce((SELECT member FROM patient WHERE patient.seq = coverage.{column}), 0)"
+
+
 def _count(spool: Spool, table: str, outcome: str) -> int:
     (number,) = next(spool.rows(f"SELECT count(*) FROM {table} WHERE outcome = ?", outcome))
     return int(number)
@@ -111,12 +121,13 @@ def lines(spool: Spool) -> Iterator[dict[str, Any]]:
     """One record per resource of the imported kinds and per unreadable piece, by kind and in order of the input."""
     for kind, table in _TABLES:
         columns = {
-            "patient": "outcome, '', detail, '', 0, member, 0",
-            "condition": "outcome, name, detail, '', 0, 0, claim",
+            "patient": "outcome, '', detail, '', 0, member, 0, 0",
+            "coverage": f"outcome, '', detail, '', 0, {_number_of('leader')}, 0, {_number_of('payer')}",
+            "condition": "outcome, name, detail, '', 0, 0, claim, 0",
             "bill": "outcome, kind, detail, currency, amount, 0, "
-            "coalesce((SELECT claim FROM condition WHERE condition.seq = bill.condition), 0)",
+            "coalesce((SELECT claim FROM condition WHERE condition.seq = bill.condition), 0), 0",
         }[table]
-        for line, id, outcome, name, detail, currency, amount, member, claim in spool.rows(
+        for line, id, outcome, name, detail, currency, amount, member, claim, payer in spool.rows(
             f"SELECT line, id, {columns} FROM {table} ORDER BY seq"
         ):
             entry: dict[str, Any] = {
@@ -132,6 +143,8 @@ def lines(spool: Spool) -> Iterator[dict[str, Any]]:
                 entry["detail"] = date_text(int(detail)) if table == "patient" and detail.isdigit() else detail
             if member:
                 entry["member"] = member_text(member)
+            if payer and outcome == "payer":
+                entry["payer"] = member_text(payer)
             if claim:
                 entry["claim"] = claim_text(claim)
             if currency:

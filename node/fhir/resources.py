@@ -1,7 +1,7 @@
-"""The fields of Patient, Condition and Claim that the import uses; everything else is not even decoded.
+"""The fields of Patient, Coverage, Condition and Claim that the import uses; everything else is not even decoded.
 
 A resource of another kind is counted by its kind. One whose fields have the wrong type is unreadable, and
-the reason names the field. Source: HL7 FHIR R4 (4.0.1), Patient, Condition and Claim.
+the reason names the field. Source: HL7 FHIR R4 (4.0.1), Patient, Coverage, Condition and Claim.
 """
 
 from __future__ import annotations
@@ -107,6 +107,19 @@ class Claim(msgspec.Struct):
     total: Money | None = None
 
 
+class Coverage(msgspec.Struct):
+    """Who is covered under whose name, and from when to when. Source: FHIR R4 Coverage."""
+
+    id: str | None = None
+    status: str | None = None
+    policyHolder: Reference | None = None
+    subscriber: Reference | None = None
+    beneficiary: Reference | None = None
+    period: Period | None = None
+    order: int | None = None
+    """Of several coverages of a person, the lowest comes first."""
+
+
 class Other(msgspec.Struct):
     """A resource that is not imported."""
 
@@ -121,7 +134,7 @@ class Unreadable(msgspec.Struct):
     why: str
 
 
-Resource = Patient | Condition | Claim | Other | Unreadable
+Resource = Patient | Coverage | Condition | Claim | Other | Unreadable
 
 
 class _Kind(msgspec.Struct):
@@ -136,9 +149,16 @@ class _Entry(msgspec.Struct):
 _kind = msgspec.json.Decoder(_Kind)
 _entry = msgspec.json.Decoder(_Entry)
 _DECODERS: Final[
-    dict[str, msgspec.json.Decoder[Patient] | msgspec.json.Decoder[Condition] | msgspec.json.Decoder[Claim]]
+    dict[
+        str,
+        msgspec.json.Decoder[Patient]
+        | msgspec.json.Decoder[Coverage]
+        | msgspec.json.Decoder[Condition]
+        | msgspec.json.Decoder[Claim],
+    ]
 ] = {
     "Patient": msgspec.json.Decoder(Patient),
+    "Coverage": msgspec.json.Decoder(Coverage),
     "Condition": msgspec.json.Decoder(Condition),
     "Claim": msgspec.json.Decoder(Claim),
 }
@@ -178,7 +198,7 @@ def _decode(text: bytes) -> Resource:
         # The name of a kind is a word; anything else would only clutter the report.
         return Other(kind) if re.fullmatch(r"[A-Za-z]{1,64}", kind) else Unreadable("", "no resourceType")
     try:
-        resource: Patient | Condition | Claim = decoder.decode(text)
+        resource: Patient | Coverage | Condition | Claim = decoder.decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
         return Unreadable(kind, str(error)[:200])
     if not resource.id or len(resource.id) > MAX_TEXT:
@@ -192,6 +212,15 @@ def local_id(reference: Reference | None) -> str | None:
         return None
     text = reference.reference.split("/_history/")[0]
     return text.rsplit("/", 1)[-1].removeprefix("urn:uuid:").removeprefix("urn:oid:").removeprefix("#") or None
+
+
+def patient_id(reference: Reference | None) -> str | None:
+    """The id of a patient that a reference points to; None if it names a record of another kind."""
+    found = local_id(reference)
+    if found is None or reference is None:
+        return None
+    before = (reference.reference or "").split("/_history/")[0].split("/")[:-1]
+    return found if not before or before[-1] == "Patient" else None
 
 
 def parse_date(text: str | None) -> date | None:

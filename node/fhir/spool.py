@@ -23,12 +23,15 @@ from node.fhir.resources import (
     MAX_LIST,
     Claim,
     Condition,
+    Coverage,
     Other,
     Patient,
+    Period,
     Unreadable,
     local_id,
     minor_units,
     parse_date,
+    patient_id,
     read,
 )
 from node.fhir.split import Piece
@@ -40,7 +43,10 @@ _MAX_LINKS: Final = 64
 _SCHEMA: Final = """
 CREATE TABLE patient (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, person BLOB,
     birth_day INTEGER, death_day INTEGER, dead INTEGER, outcome TEXT, detail TEXT DEFAULT '', leader INTEGER,
-    shift INTEGER DEFAULT 0, member INTEGER DEFAULT 0);
+    shift INTEGER DEFAULT 0, member INTEGER DEFAULT 0, payer INTEGER DEFAULT 0);
+CREATE TABLE coverage (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, beneficiary TEXT,
+    subscriber TEXT, first_day INTEGER, last_day INTEGER, rank INTEGER, reason TEXT, outcome TEXT,
+    detail TEXT DEFAULT '', leader INTEGER, head INTEGER, payer INTEGER);
 CREATE TABLE condition (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, patient TEXT,
     encounter TEXT, day INTEGER, ailment TEXT, reason TEXT, name TEXT, leader INTEGER,
     outcome TEXT, detail TEXT DEFAULT '', claim INTEGER DEFAULT 0);
@@ -122,6 +128,8 @@ class Spool:
             case Patient():
                 self._alias("patient", url, resource.id)
                 self._patient(piece.line, text, resource)
+            case Coverage():
+                self._coverage(piece.line, text, resource)
             case Condition():
                 self._alias("condition", url, resource.id)
                 self._condition(piece.line, text, resource)
@@ -133,6 +141,23 @@ class Spool:
         dead = int(bool(patient.deceasedDateTime or patient.deceasedBoolean))
         values = (self._secret.person(patient), _day(patient.birthDate), died, dead)
         self._insert("patient", "Patient", line, text, patient.id, "person, birth_day, death_day, dead", values)
+
+    def _coverage(self, line: int, text: bytes, coverage: Coverage) -> None:
+        beneficiary = patient_id(coverage.beneficiary)
+        # The policy holder may be an employer: only a person can pay for another member.
+        under = coverage.subscriber or coverage.policyHolder
+        subscriber = patient_id(under)
+        if coverage.subscriber is not None and subscriber is None:
+            subscriber = ""  # somebody, but no patient
+        reason, first, last = "", None, None
+        if coverage.status != _FINISHED:
+            reason = "coverage-not-active"
+        else:
+            reason, first, last = _period(coverage.period)
+        rank = min(max(coverage.order or 2**31, 0), 2**31)
+        columns = "beneficiary, subscriber, first_day, last_day, rank, reason"
+        values = (beneficiary, subscriber, first, last, rank, reason)
+        self._insert("coverage", "Coverage", line, text, coverage.id, columns, values)
 
     def _condition(self, line: int, text: bytes, condition: Condition) -> None:
         mapped = self._mapping.look_up(condition.code.coding if condition.code else [])
@@ -218,6 +243,17 @@ class Spool:
 def _day(text: str | None) -> int | None:
     day = parse_date(text)
     return None if day is None else (day - _UNIX_EPOCH).days
+
+
+def _period(period: Period | None) -> tuple[str, int | None, int | None]:
+    """(reason not to use it, first day, last day); None: open on that side."""
+    if period is None:
+        return "", None, None
+    first, last = _day(period.start), _day(period.end)
+    unclear = (period.start is not None and first is None) or (period.end is not None and last is None)
+    if unclear or (first is not None and last is not None and last < first):
+        return "unclear-period", None, None
+    return "", first, last
 
 
 def _label(condition: Condition) -> str:

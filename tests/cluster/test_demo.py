@@ -64,7 +64,7 @@ def test_the_demonstration_holds_everything_it_promises(tmp_path: Path) -> None:
     figures = report["figures"]
     assert report["held"] and all(check["held"] for check in report["checks"]), report["checks"]
     assert len(report["checks"]) == 10
-    assert figures["members"] == 70 and report["imported"]["accounted"] == 488
+    assert figures["members"] == 70 and report["imported"]["accounted"] == 502
     denied = figures["claims"]["denied"] + figures["claims"]["closed-denied"]
     assert figures["claims"]["paid"] + denied == report["imported"]["claims"] > 0
     assert denied > 0 and figures["cycles_settled"] >= 2 and figures["view_changes"] >= 1
@@ -181,9 +181,9 @@ def test_importing_twice_adds_nothing_and_says_so(cluster: Path) -> None:
     sample = ROOT / "node" / "data" / "sample-fhir.ndjson"
     dry = weal_json(cluster, "import", "fhir", sample, "--dry-run", "--as", "a")
     first = weal_json(cluster, "import", "fhir", sample, "--as", "a", "--report", "report.ndjson")
-    assert dry["accounted"] == first["accounted"] == 488 and first["members"] == dry["members"] > 0
+    assert dry["accounted"] == first["accounted"] == 502 and first["members"] == dry["members"] > 0
     lines = [json.loads(line) for line in (cluster / "report.ndjson").read_text().splitlines()]
-    assert len(lines) == 489 and lines[-1]["totals"]["accounted"] == 488
+    assert len(lines) == 503 and lines[-1]["totals"]["accounted"] == 502
     assert (cluster / "report.ndjson").stat().st_mode & 0o777 == 0o600
     numbers = [line["member"] for line in lines if line.get("outcome") == "member"]
     assert len(numbers) == first["members"] and numbers[0] == "M-000001"

@@ -289,8 +289,8 @@ def test_the_sample_is_accounted_for_to_the_cent_whatever_the_timeline() -> None
     first = day(date(2026, 11, 24))
     results = [account(text, Today(first)), account(text, Moved(first, first + 310))]
     for found in results:
-        assert found.read == {"Patient": 72, "Condition": 150, "Claim": 266}
-        assert found.accounted == 488 and found.damaged == ""
+        assert found.read == {"Patient": 72, "Coverage": 14, "Condition": 150, "Claim": 266}
+        assert found.accounted == 502 and found.damaged == ""
     assert results[0].amounts == results[1].amounts
     assert results[1].members == 70 and results[1].claims >= 20
 

@@ -11,6 +11,7 @@ import pytest
 from node.fhir.resources import (
     Claim,
     Condition,
+    Coverage,
     Money,
     Other,
     Patient,
@@ -20,6 +21,7 @@ from node.fhir.resources import (
     minor_units,
     parse_date,
     parse_time,
+    patient_id,
     read,
 )
 from node.fhir.split import Piece
@@ -29,8 +31,9 @@ def reading(document: Any, kind: str = "resource") -> Any:
     return read(Piece(1, kind, json.dumps(document).encode())).resource  # type: ignore[arg-type]
 
 
-def test_the_three_kinds_are_read_and_others_named() -> None:
+def test_the_four_kinds_are_read_and_others_named() -> None:
     assert isinstance(reading({"resourceType": "Patient", "id": "p"}), Patient)
+    assert isinstance(reading({"resourceType": "Coverage", "id": "v"}), Coverage)
     assert isinstance(reading({"resourceType": "Condition", "id": "c"}), Condition)
     assert isinstance(reading({"resourceType": "Claim", "id": "k"}), Claim)
     assert reading({"resourceType": "Observation", "id": "o"}) == Other("Observation")
@@ -50,6 +53,12 @@ def test_an_entry_gives_its_resource_and_its_url() -> None:
         ({"resourceType": "Patient"}, "Patient", "no usable id"),
         ({"resourceType": "Patient", "id": "x" * 5_000}, "Patient", "no usable id"),
         ({"resourceType": "Claim", "id": "k", "total": {"value": "x"}}, "Claim", "total"),
+        ({"resourceType": "Coverage", "id": "v", "beneficiary": "p"}, "Coverage", "beneficiary"),
+        ({"resourceType": "Coverage", "id": "v", "subscriber": {"reference": 1}}, "Coverage", "subscriber"),
+        ({"resourceType": "Coverage", "id": "v", "period": ["2020"]}, "Coverage", "period"),
+        ({"resourceType": "Coverage", "id": "v", "period": {"start": 2020}}, "Coverage", "period"),
+        ({"resourceType": "Coverage", "id": "v", "order": "1"}, "Coverage", "order"),
+        ({"resourceType": "Coverage"}, "Coverage", "no usable id"),
         ({"resourceType": "<b>\n"}, "", "no resourceType"),
         ({"id": "p"}, "", "no resourceType"),
         ({"resourceType": 5}, "", "resourceType"),
@@ -79,6 +88,21 @@ def test_deep_nesting_is_refused_and_does_not_exhaust_the_stack() -> None:
 )
 def test_references_of_every_form_give_the_id(text: str | None, id: str | None) -> None:
     assert local_id(Reference(text)) == id
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ("Patient/abc", "abc"),
+        ("urn:uuid:abc", "abc"),
+        ("http://host/fhir/Patient/abc/_history/3", "abc"),
+        ("RelatedPerson/abc", None),
+        ("http://host/Organization/abc", None),
+        (None, None),
+    ],
+)
+def test_a_record_of_another_kind_with_the_same_id_is_no_patient(text: str | None, id: str | None) -> None:
+    assert patient_id(Reference(text)) == id
 
 
 @pytest.mark.parametrize(
