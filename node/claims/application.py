@@ -22,6 +22,7 @@ from node.claims.consortium import (
     use_sequence,
 )
 from node.claims.events import ClaimsEvent
+from node.claims.evidence.module import EvidenceVault
 from node.claims.genesis import Genesis, check_genesis
 from node.claims.module import ActionHandler, BlockScope, DeadlineHandler, InvariantBroken, Module, Scope, Sender
 from node.claims.mutual_aid.module import MutualAid
@@ -76,6 +77,7 @@ class Application:
             Consortium(self.registry, evidence),
             MutualAid(self.registry),
             Nullifiers(self.registry),
+            EvidenceVault(self.registry),
         )
         self._actions: dict[type[Wire], ActionHandler] = {}
         self._deadlines: dict[int, DeadlineHandler] = {}

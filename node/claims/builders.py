@@ -67,3 +67,16 @@ def commitment(salt: bytes, content: bytes) -> bytes:
     if len(salt) != 32:
         raise ValueError("a salt of exactly 32 random bytes is needed")
     return sha256(b"weal/commitment/1\0" + salt + content).digest()
+
+
+EVIDENCE_SCHEMA = 1
+"""How the papers of an item are packed: see docs/evidence.md."""
+
+
+def evidence_commitment(salt: bytes, papers: bytes, ciphertext: bytes) -> bytes:
+    """Commits an evidence item to its papers and to the bytes that hide them.
+
+    `papers`: SHA-256 over the digests of the papers in order, as in every commitment to papers; `ciphertext`:
+    SHA-256 of the encrypted bytes. The salt is inside them, so it goes with the item's key and no other item's.
+    """
+    return commitment(salt, b"weal/evidence\0" + bytes([EVIDENCE_SCHEMA]) + papers + ciphertext)

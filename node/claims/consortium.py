@@ -54,6 +54,7 @@ class OrganisationTally(Wire, frozen=True, kw_only=True):
     payments_missed: int = 0
     intakes_missed: int = 0
     objections_missed: int = 0
+    erasures_missed: int = 0
 
 
 class SenderRecord(Wire, frozen=True, kw_only=True):

@@ -102,6 +102,26 @@ class EventKind(IntEnum):
     """subject: key epoch; value: the threshold."""
     KEY_REFUSED = 193
     """subject: key epoch; organisation: who refuses; value: the organisation it accuses, or its own number."""
+    EVIDENCE_REGISTERED = 180
+    """subject: evidence item; organisation: that registered it, or -1: the member; value: claim, or 0."""
+    EVIDENCE_HELD = 181
+    """subject: evidence item; organisation: new holder; value: claim, or 0."""
+    EVIDENCE_GRANTED = 182
+    """subject: evidence item; organisation: that granted, or -1: the member; value: purpose, or 0: it is over."""
+    EVIDENCE_OPENED = 183
+    """subject: evidence item; organisation: that served the opening; value: purpose."""
+    ERASURE_STARTED = 184
+    """subject: evidence item; organisation: that asked, or -1: the member; value: claim, or 0."""
+    ERASURE_SIGNED = 185
+    """subject: evidence item; organisation: holder; value: claim, or 0."""
+    EVIDENCE_ERASED = 186
+    """subject: evidence item; value: claim, or 0. Every holder has signed."""
+    ERASURE_LATE = 187
+    """subject: evidence item; organisation: holder that has not signed in time; value: claim, or 0."""
+    ERASURE_RESTRAINED = 188
+    """subject: evidence item; organisation: regulator; value: claim, or 0."""
+    ERASURE_RELEASED = 189
+    """subject: evidence item; organisation: regulator; value: claim, or 0."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

@@ -136,6 +136,15 @@ class StepDeadlines(Wire, frozen=True, kw_only=True):
     """To decide an objection; then the claim is published again."""
 
 
+class EvidenceRules(Wire, frozen=True, kw_only=True):
+    """How long the papers of a closed claim are kept from erasure."""
+
+    hold_after_payment_days: Days = 730
+    """After the payout: as long as it may be clawed back."""
+    hold_after_denial_days: Days = 365
+    """After a claim was closed without a payout: as long as that may be contested."""
+
+
 class Clause(Wire, frozen=True, kw_only=True):
     """A numbered rule of the plan that findings and denials cite."""
 
@@ -185,6 +194,7 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     objections_max: Annotated[int, Meta(ge=0, le=10)] = 2
     """How many objections to one claim are decided; without an end, a few could stall any claim for ever."""
     claim_rules: ClaimRules = ClaimRules()
+    evidence: EvidenceRules = EvidenceRules()
 
 
 class Organisation(Wire, frozen=True, kw_only=True):

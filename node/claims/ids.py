@@ -1,4 +1,4 @@
-"""Numbers of members and claims as people write them: M-000123 and C-000045."""
+"""Numbers of members, claims and evidence items as people write them: M-000123, C-000045 and E-000012."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def member_id(text: str) -> int:
 def claim_id(text: str) -> int:
     """45 for "C-000045", "c-45" or "45". Raises ValueError."""
     return _number(text, "C", "claim")
+
+
+def item_text(number: int) -> str:
+    return f"E-{number:06d}"
+
+
+def item_id(text: str) -> int:
+    """12 for "E-000012", "e-12" or "12". Raises ValueError."""
+    return _number(text, "E", "evidence item")
 
 
 def _number(text: str, letter: str, kind: str) -> int:

@@ -1,9 +1,10 @@
 """Every key of the state. The first byte is the table; numbers are fixed-width big-endian.
 
-Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
-later modules take further ranges. Execution scans two tables only, both by ranges that hold what is due:
-DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure). Queries page through
-ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
+Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x60-0x6f to evidence
+items, 0x70-0x77 to duplicates; later modules take further ranges. Execution scans two tables only, both by
+ranges that hold what is due: DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure).
+Queries page through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, CLAIM, ITEM, GRANT,
+ITEM_OF_CLAIM and OPENING. All other access is by exact key.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ KEY_REFUSAL: Final = 0x73
 VALUE_HOLDER: Final = 0x74
 PLAN_INDEX: Final = 0x38
 PLAN_CODE: Final = 0x39
+ITEM: Final = 0x60
+ITEM_OF: Final = 0x61
+GRANT: Final = 0x62
+ITEM_OF_CLAIM: Final = 0x63
+OPENING: Final = 0x64
+ITEM_COUNTER: Final = 0x65
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -39,9 +46,11 @@ _U16_U32 = Struct(">BHI")
 _U64 = Struct(">BQ")
 _DAY = Struct(">BHIH")
 _DEADLINE = Struct(">BQBQ")
+_U64_U64 = Struct(">BQQ")
 
 counters: Final = bytes([COUNTERS])
 key_state: Final = bytes([KEY_STATE])
+item_counter: Final = bytes([ITEM_COUNTER])
 
 
 def organisation(number: int) -> bytes:
@@ -139,9 +148,49 @@ def value_holder(kind: int, value: bytes) -> bytes:
     return bytes([VALUE_HOLDER, kind]) + value
 
 
+def item(number: int) -> bytes:
+    return _U64.pack(ITEM, number)
+
+
+def item_of(commitment: bytes) -> bytes:
+    """Leads from an evidence item's commitment to its number."""
+    return bytes([ITEM_OF]) + commitment
+
+
+def grant(item_number: int, public_key: bytes) -> bytes:
+    return _U64.pack(GRANT, item_number) + public_key
+
+
+def grants_of(item_number: int) -> tuple[bytes, bytes]:
+    """Range of an item's grants; the last 32 bytes of a key are the recipient's."""
+    return _U64.pack(GRANT, item_number), _U64.pack(GRANT, item_number + 1)
+
+
+def item_of_claim(claim_number: int, item_number: int) -> bytes:
+    return _U64_U64.pack(ITEM_OF_CLAIM, claim_number, item_number)
+
+
+def items_of_claim(claim_number: int) -> tuple[bytes, bytes]:
+    return _U64.pack(ITEM_OF_CLAIM, claim_number), _U64.pack(ITEM_OF_CLAIM, claim_number + 1)
+
+
+def opening(item_number: int, receipt: bytes) -> bytes:
+    return _U64.pack(OPENING, item_number) + receipt
+
+
+def openings_of(item_number: int) -> tuple[bytes, bytes]:
+    """Range of an item's anchored openings; the last 32 bytes of a key are the receipt's digest."""
+    return _U64.pack(OPENING, item_number), _U64.pack(OPENING, item_number + 1)
+
+
 def number_of(key: bytes) -> int:
     """The number in a member's or claim's key."""
     return int.from_bytes(key[1:], "big")
+
+
+def last_number_of(key: bytes) -> int:
+    """The number at the end of a key of an index."""
+    return int.from_bytes(key[-8:], "big")
 
 
 def table(first_byte: int) -> tuple[bytes, bytes]:

@@ -279,6 +279,8 @@ class Queries:
                 return keys.plan_state(self._plan(state, code).number)
             case "cycle", (str(code), int(number)) if 0 < number < 2**32:
                 return keys.cycle(self._plan(state, code).number, number)
+            case "evidence", (int(number),) if 0 < number < _END:
+                return keys.item(number)
             case "organisation", (str(name),):
                 return keys.organisation(self._organisation(name))
         raise BadQuery(f"there is no proof of {kind!r} {parts}: ask for claim, member, plan, cycle or organisation")

@@ -84,6 +84,23 @@ class ResultCode(IntEnum):
     TOO_FEW_DEALINGS = 276
     OTHER_DEALINGS = 277
     NOTHING_TO_REFUSE = 278
+    # Evidence items.
+    UNKNOWN_EVIDENCE_ITEM = 250
+    EVIDENCE_ITEM_KNOWN = 251
+    NOT_INVOLVED = 252
+    UNKNOWN_RECIPIENT = 253
+    GRANT_EXPIRY_OUT_OF_RANGE = 254
+    NO_SUCH_GRANT = 255
+    EVIDENCE_IS_ERASED = 256
+    HELD_BY_ORDER = 257
+    HELD_BY_OPEN_CLAIM = 258
+    HELD_BY_WINDOW = 259
+    ERASURE_NOT_STARTED = 260
+    ERASURE_ALREADY_SIGNED = 261
+    NOT_A_HOLDER = 262
+    ALREADY_HOLDER = 263
+    OPENING_KNOWN = 264
+    ORDER_UNCHANGED = 265
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -150,6 +167,22 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.TOO_FEW_DEALINGS: "A key is confirmed when as many organisations as its threshold have dealt.",
     ResultCode.OTHER_DEALINGS: "The digest is not that of the dealings on the chain. Read them again.",
     ResultCode.NOTHING_TO_REFUSE: "The organisation that is named has not dealt in this key epoch.",
+    ResultCode.UNKNOWN_EVIDENCE_ITEM: "There is no evidence item with this number.",
+    ResultCode.EVIDENCE_ITEM_KNOWN: "An evidence item with this commitment is registered already.",
+    ResultCode.NOT_INVOLVED: "Only the claimant and the organisations that the claim involves now may do this.",
+    ResultCode.UNKNOWN_RECIPIENT: "The recipient's key is no account of this chain.",
+    ResultCode.GRANT_EXPIRY_OUT_OF_RANGE: "A grant must end in the future, and within 366 days.",
+    ResultCode.NO_SUCH_GRANT: "There is no such grant for this key, or it is over.",
+    ResultCode.EVIDENCE_IS_ERASED: "The item is erased, or its erasure has begun.",
+    ResultCode.HELD_BY_ORDER: "A court order forbids the erasure until the regulator lifts it.",
+    ResultCode.HELD_BY_OPEN_CLAIM: "The claim is open: its evidence is needed until it is closed.",
+    ResultCode.HELD_BY_WINDOW: "The plan keeps the evidence for some time after the claim was closed; try again later.",
+    ResultCode.ERASURE_NOT_STARTED: "Nobody has asked for the erasure of this item.",
+    ResultCode.ERASURE_ALREADY_SIGNED: "Your organisation has signed already that its copy is destroyed.",
+    ResultCode.NOT_A_HOLDER: "Your organisation does not hold this item.",
+    ResultCode.ALREADY_HOLDER: "Your organisation holds this item already.",
+    ResultCode.OPENING_KNOWN: "This receipt of an opening is on the chain already.",
+    ResultCode.ORDER_UNCHANGED: "There is no order to lift, or this very order stands already.",
 }
 
 

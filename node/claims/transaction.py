@@ -13,6 +13,15 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from node.claims.consortium import RecordEvidence
+from node.claims.evidence.actions import (
+    ConfirmErasure,
+    EraseEvidence,
+    GrantEvidence,
+    HoldEvidence,
+    RecordOpening,
+    RegisterEvidence,
+    RestrainErasure,
+)
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
     ConfirmPayment,
@@ -63,8 +72,15 @@ Action = (
     | DealKey
     | ConfirmKey
     | RefuseKey
+    | RegisterEvidence
+    | HoldEvidence
+    | GrantEvidence
+    | RecordOpening
+    | EraseEvidence
+    | ConfirmErasure
+    | RestrainErasure
 )
-"""Tagged by integers: consortium 1-19, mutual aid 20-119, duplicates 140-149."""
+"""Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 
 
 class Transaction(Wire, frozen=True, kw_only=True, dict=True):

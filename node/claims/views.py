@@ -8,6 +8,7 @@ from node.claims.application import Receipt
 from node.claims.calendar import date_text, months_old
 from node.claims.consortium import EvidenceRecord, OrganisationTally, SenderRecord
 from node.claims.events import ClaimsEvent, EventKind
+from node.claims.evidence import views as evidence_views
 from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
 from node.claims.money import amount_text
@@ -248,6 +249,8 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     view: Json = {"what": word(event.kind)}
     if event.kind is EventKind.EVIDENCE_RECORDED:
         return view | {"organisation": registry.names[event.organisation], "height": event.value}
+    if event.kind in evidence_views.EVENTS:
+        return view | evidence_views.event_fields(registry, event)
     plan = registry.plan_or_none(state, event.plan)
     terms = None if plan is None else plan.versions[0].plan
     view["plan"] = f"plan-{event.plan}" if plan is None else plan.code
