@@ -156,6 +156,15 @@ class ApiSection(_Section, frozen=True, kw_only=True):
     event_streams: Annotated[int, Meta(ge=0, le=100_000, description="Open event streams, all clients together.")] = 256
 
 
+class VaultSection(_Section, frozen=True, kw_only=True):
+    """Encrypted evidence that this organisation holds."""
+
+    max_bytes: Annotated[int, Meta(ge=0, le=2**50, description="Most bytes of it on this disk; more is refused.")] = (
+        10_737_418_240
+    )
+    upload_timeout_ms: Annotated[Milliseconds, Meta(description="Longest one item may take to come.")] = 300_000
+
+
 class LogSection(_Section, frozen=True, kw_only=True):
     """What the node writes to standard error."""
 
@@ -181,6 +190,7 @@ class Config(_Section, frozen=True, kw_only=True):
     sync: SyncSection = SyncSection()
     transport: TransportSection = TransportSection()
     api: ApiSection = ApiSection()
+    vault: VaultSection = VaultSection()
     log: LogSection = LogSection()
 
     def resolve(self, folder: Path) -> Config:

@@ -45,7 +45,7 @@ from node.genesis import domain, genesis_header, genesis_state_root, load_genesi
 from node.gossip import SLICE, Gossip
 from node.guard import RequestGuard
 from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
-from node.link import steady_ms
+from node.link import steady_ms, wall_ms
 from node.mempool import Mempool, MempoolLimits, Submission
 from node.observer import NodeObserver
 from node.state import StateDatabase
@@ -53,6 +53,9 @@ from node.store import BlockStore
 from node.sync import Sync, SyncSettings
 from node.ticks import Ticks
 from node.transport import PEER_PATH, Transport, TransportSettings
+from node.vault.keeper import Keeper
+from node.vault.service import VaultService
+from node.vault.store import VaultStore
 from node.verification import TransactionVerifier
 
 log = logging.getLogger("weal.node")
@@ -138,6 +141,7 @@ class Node:
             ("driver", self.driver.run()),
             ("gossip", self.gossip.run()),
             ("ticks", Ticks(self).run()),
+            ("vault", self.keeper.run(self.executor.tip.height)),
         ):
             task = asyncio.create_task(coroutine, name=f"weal {name}")
             task.add_done_callback(self._task_ended)
@@ -161,6 +165,7 @@ class Node:
         if replayed:
             log.info("state caught up with the blocks", extra={"blocks": replayed, "height": self.executor.tip.height})
         self.feed = FinalityFeed(self.executor.tip.height)
+        self._open_vault()
         self._verify = VoteVerifier()
         self.replica = Replica(
             config=ReplicaConfig(
@@ -189,6 +194,19 @@ class Node:
                 "twice in one slot, the chain can fork; remove the setting before the next start"
             )
         self._connect_parts()
+
+    def _open_vault(self) -> None:
+        registry, state = self.application.registry, self.state.view
+        store = VaultStore(self.data_dir / "vault", self.domain.genesis, self.config.vault.max_bytes)
+        self.vault = VaultService(store, registry, self._key, self.name, state, self.clock.now_ms, wall_ms)
+        self.keeper = Keeper(
+            self.vault,
+            self._key,
+            state=state,
+            receipts=self.executor.receipts,
+            wait_height=self.wait_height,
+            addresses=self.config.peers,
+        )
 
     def _connect_parts(self) -> None:
         config = self.config
@@ -293,6 +311,8 @@ class Node:
             await self.transport.stop()
         for listener in self._listeners:
             await listener.cleanup()
+        if hasattr(self, "vault"):
+            self.vault.store.close()
         if hasattr(self, "state"):
             self.state.close()
         self.blocks.close()

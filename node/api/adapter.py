@@ -32,7 +32,8 @@ from node.api.claims_shapes import TransactionView
 from node.api.limits import Limits
 from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
-from node.claims.ids import claim_id, member_id
+from node.claims.evidence.queries import EvidenceQueries
+from node.claims.ids import claim_id, item_id, member_id
 from node.claims.plain import BadValue, from_plain
 from node.claims.queries import BadQuery, Queries
 from node.claims.transaction import Action, Transaction, decode_transaction, encode_transaction
@@ -41,10 +42,12 @@ from node.config import Config
 from node.errors import Unavailable
 from node.genesis import dump_genesis
 from node.proofs import FORMAT, encode_bundle, prove_record, prove_transaction
+from node.vault.service import VaultService
 
 if TYPE_CHECKING:
     from node.node import Node
 
+_NUMBER_OF: Final = {"claim": claim_id, "member": member_id, "evidence": item_id}
 CACHED_HEIGHTS: Final = 32
 """Committed blocks kept with their receipts rendered."""
 
@@ -64,6 +67,7 @@ def limits_of(config: Config) -> Limits:
         max_body_bytes=section.body_bytes,
         max_transactions=section.transactions_per_request,
         body_timeout_s=section.request_timeout_ms / 1000,
+        upload_timeout_s=config.vault.upload_timeout_ms / 1000,
         max_wait_ms=section.wait_timeout_ms,
         rate_per_s=section.requests_per_second,
         rate_burst=2 * section.requests_per_second,
@@ -77,6 +81,7 @@ class NodeBackend:
     def __init__(self, node: Node) -> None:
         self._node: Node = proxy(node)
         self._queries = Queries(node.genesis)
+        self._evidence = EvidenceQueries(self._queries.registry)
         self._events = ChainEvents(self.block)
         self._blocks: OrderedDict[int, StoredBlock] = OrderedDict()
         self._genesis: Record = msgspec.json.decode(dump_genesis(node.genesis))
@@ -280,6 +285,24 @@ class NodeBackend:
     def evidence(self, *, cursor: str, limit: int) -> Listing:
         return self._listed(self._queries.evidence, cursor=cursor or None, limit=limit)
 
+    # --- evidence items
+
+    @property
+    def vault(self) -> VaultService:
+        return self._node.vault
+
+    def evidence_items(self, *, claim: str, cursor: str, limit: int) -> Listing:
+        number = claim_id(claim) if claim else None
+        return self._listed(self._evidence.items, claim=number, cursor=cursor or None, limit=limit)
+
+    def evidence_item(self, id: str) -> Record | None:
+        return self._evidence.item(self._node.state.view(), item_id(id))
+
+    def evidence_openings(self, id: str, *, cursor: str, limit: int) -> Listing | None:
+        if self.evidence_item(id) is None:
+            return None
+        return self._listed(self._evidence.openings, item_id(id), cursor=cursor or None, limit=limit)
+
     def _listed(self, ask: Any, *parts: object, **filters: object) -> Listing:
         try:
             answer = ask(self._node.state.view(), *parts, **filters)
@@ -292,10 +315,10 @@ class NodeBackend:
 
     # --- proofs
 
-    def record_key(self, kind: Literal["claim", "member", "plan"], id: str) -> bytes:
+    def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:
         if kind == "plan":
             return self._queries.key_of(self._node.state.view(), "plan", id)
-        return self._queries.key_of(self._node.state.view(), kind, claim_id(id) if kind == "claim" else member_id(id))
+        return self._queries.key_of(self._node.state.view(), kind, _NUMBER_OF[kind](id))
 
     def prove_state(self, key: bytes) -> Proof:
         node = self._node

@@ -8,7 +8,8 @@ dictionaries (money as decimal strings, bytes as hex), as `node.claims.queries` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -17,6 +18,8 @@ from consensus.block import Block
 from consensus.messages import CommitCertificate
 from node.api.claims_shapes import TransactionView
 from node.api.times import iso_time
+from node.vault.service import Standing
+from node.vault.signed import Receipt
 
 Record = dict[str, Any]
 Listing = tuple[Sequence[Record], str]
@@ -98,6 +101,18 @@ class ChainEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: Record
 
 
+class Vault(Protocol):
+    """The node's part of the evidence vault; see `node.vault.service`. Each raises VaultRefused."""
+
+    def standing(self, number: int) -> Standing: ...
+    async def put_blob(self, number: int, header: str, parts: AsyncIterator[bytes]) -> None: ...
+    async def put_key(self, number: int, recipient: bytes, box: bytes, body: bytes, header: str) -> None: ...
+    def open(self, number: int, header: str) -> tuple[bytes, Receipt]: ...
+    def blob(self, number: int, header: str) -> tuple[Path, int]: ...
+    def sealed_keys(self, number: int, header: str) -> list[tuple[bytes, bytes]]: ...
+    def receipts(self, number: int, header: str) -> list[Receipt]: ...
+
+
 class Backend(Protocol):
     """A running node as the API sees it."""
 
@@ -157,8 +172,15 @@ class Backend(Protocol):
     def evidence(self, *, cursor: str, limit: int) -> Listing: ...
     def state(self, key: bytes) -> bytes | None: ...
 
+    # evidence items
+    @property
+    def vault(self) -> Vault: ...
+    def evidence_items(self, *, claim: str, cursor: str, limit: int) -> Listing: ...
+    def evidence_item(self, id: str) -> Record | None: ...
+    def evidence_openings(self, id: str, *, cursor: str, limit: int) -> Listing | None: ...
+
     # proofs
-    def record_key(self, kind: Literal["claim", "member", "plan"], id: str) -> bytes:
+    def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:
         """State key whose record the answer about `id` is read from."""
         ...
 

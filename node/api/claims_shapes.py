@@ -202,6 +202,7 @@ class TermsView(_View):
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]
+    evidence: dict[str, int]
 
 
 class PlanView(TermsView):
@@ -225,6 +226,7 @@ class OrganisationView(_View):
     payments_missed: int
     intakes_missed: int
     objections_missed: int
+    erasures_missed: int
 
 
 class ProgrammeView(_View):

@@ -253,6 +253,7 @@ TERMS: Final = {
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],
+    "evidence": {"hold_after_payment_days": 730, "hold_after_denial_days": 365},
 }
 PLAN: Final = {**TERMS, "number": 0, "versions": [1], "totals": TOTALS}
 ORGANISATION: Final = {
@@ -266,6 +267,7 @@ ORGANISATION: Final = {
     "payments_missed": 0,
     "intakes_missed": 0,
     "objections_missed": 0,
+    "erasures_missed": 0,
 }
 PROGRAMME: Final = {
     "chain": "commonweal-demo",

@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Most transactions in one submission."""
     body_timeout_s: float = 10.0
     """A body that is not complete so long after its headers is refused with 408."""
+    upload_timeout_s: float = 300.0
+    """The same for the bytes of an evidence item."""
     idle_timeout_s: float = 75.0
     """A connection that has not sent a complete request head for so long is closed."""
     max_connections: int = 1024

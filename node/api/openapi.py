@@ -20,10 +20,15 @@ HEADERS: Final = {
     DIGEST_HEADER: {"description": "Its digest, hex.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }
+SIGNATURE: Final = {
+    "description": "`Weal key.at_ms.signature`: account key, UTC milliseconds, signature; see docs/evidence.md.",
+    "schema": {"type": "string", "maxLength": 300},
+}
 TITLES: Final = {
     "transactions": "Submitting, and asking what became of it.",
     "chain": "Blocks, state and live events.",
     "claims": "Records of the claims application.",
+    "vault": "Evidence items, and the encrypted bytes and sealed keys that holders keep.",
     "documents": "This description.",
     "operator": "Operator's listener; on the loopback address unless configured otherwise.",
 }
@@ -92,10 +97,15 @@ def _operation(route: Route, by_type: dict[Any, Any], components: dict[str, Any]
     if route.last_event_id:
         schema = {"type": "string", "pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$"}
         parameters.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema})
+    if route.is_signed:
+        parameters.append({"name": "Authorization", "in": "header", "required": False, **SIGNATURE})
     if parameters:
         operation["parameters"] = parameters
     if route.body_type is not None:
         operation["requestBody"] = {"required": True, "content": _request_content(route, by_type)}
+    if route.streamed_media:
+        content = {route.streamed_media: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = _successes(route, by_type)
     if route.listener == "operator":
         operation["x-listener"] = "operator"

@@ -159,6 +159,47 @@ POOL_FULL = _kind(
     retryable=True,
     exit_code=7,
 )
+UNSIGNED = _kind(
+    "E0440",
+    "not-signed",
+    401,
+    "The request is not signed as it should be",
+    "Sign it with an account key (see docs/evidence.md), and check this machine's clock.",
+    exit_code=9,
+)
+NOT_ENTITLED = _kind(
+    "E0441",
+    "not-entitled",
+    403,
+    "This key may not do that with this evidence",
+    "Ask the claimant, or an organisation that works on the claim, for a grant.",
+    exit_code=4,
+)
+NOT_HOLDER = _kind(
+    "E0442",
+    "not-a-holder",
+    421,
+    "This node does not hold the evidence",
+    "Ask a node of one of its holders; the item's record names them.",
+    retryable=True,
+    exit_code=7,
+)
+ERASED = _kind(
+    "E0443",
+    "erased",
+    410,
+    "The evidence is erased",
+    "Nothing can bring it back; its commitment and its history stay on the chain.",
+    exit_code=5,
+)
+WRONG_CONTENT = _kind(
+    "E0444",
+    "wrong-content",
+    422,
+    "These are not the bytes that the chain names",
+    "Send the bytes as they were encrypted for this item.",
+    exit_code=2,
+)
 INTERNAL = _kind(
     "E0500",
     "internal-error",
@@ -191,6 +232,25 @@ UNAVAILABLE = _kind(
     503,
     "The node cannot do this now",
     "`detail` says why; ask another node or try again.",
+    retryable=True,
+    exit_code=7,
+)
+
+NOT_HERE_YET = _kind(
+    "E0506",
+    "not-here-yet",
+    503,
+    "The evidence has not reached this node yet",
+    "Holders fetch from each other by themselves: ask again, or ask another holder.",
+    retryable=True,
+    exit_code=7,
+)
+VAULT_FULL = _kind(
+    "E0507",
+    "vault-full",
+    503,
+    "This node's vault takes no more now",
+    "`detail` names the limit; the operator can raise vault.max_bytes.",
     retryable=True,
     exit_code=7,
 )

@@ -30,6 +30,7 @@ from node.api.shapes import Nothing
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
 EVENT_STREAM: Final = "text/event-stream"
+OCTETS: Final = "application/octet-stream"
 Listener = Literal["client", "operator"]
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
@@ -50,6 +51,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     query_type: type = Nothing
     body_type: type | None = None
     body_media: tuple[str, ...] = (JSON,)
+    streamed_media: str = ""
+    """Media type of a body that the handler reads itself, part by part."""
+    is_signed: bool = False
+    """The Authorization header is a signature of the request; the handler checks it."""
     answer: Any = None
     """Type of the JSON answer; None if it is not JSON."""
     media: str = JSON
@@ -129,6 +134,8 @@ def endpoint(route: Route, api: Any) -> Callable[[web.Request], Awaitable[web.St
             raw = await read_body(request, gate.limits)
             if request.content_type == JSON:
                 body = decode_json(raw, decoder)
+        elif route.streamed_media and request.content_type != route.streamed_media:
+            raise ApiError(UNSUPPORTED_MEDIA, f"{request.content_type} is given, {route.streamed_media} is taken")
         call: Call[Any, Any, Any] = Call(
             request=request, backend=backend, gate=gate, api=api, path=path, query=query, body=body, raw=raw
         )

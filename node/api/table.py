@@ -15,6 +15,7 @@ from node.api.problems import BODY_PROBLEMS, CURSOR_AHEAD, NOT_FOUND, POOL_FULL,
 from node.api.routes import EVENT_STREAM, JSON, MSGPACK, Route
 from node.api.table_claims import RECORD_ROUTES
 from node.api.table_operator import OPERATOR_ROUTES
+from node.api.table_vault import VAULT_ROUTES
 
 TRANSACTION_ROUTES: Final = (
     Route(
@@ -208,4 +209,4 @@ DOCUMENT_ROUTES: Final = (
     ),
 )
 
-ROUTES: Final = (*TRANSACTION_ROUTES, *CHAIN_ROUTES, *RECORD_ROUTES, *DOCUMENT_ROUTES, *OPERATOR_ROUTES)
+ROUTES: Final = (*TRANSACTION_ROUTES, *CHAIN_ROUTES, *RECORD_ROUTES, *VAULT_ROUTES, *DOCUMENT_ROUTES, *OPERATOR_ROUTES)

@@ -61,6 +61,12 @@ class Account:
         self._changed = asyncio.Condition()
         self._starting = asyncio.Lock()
 
+    async def chain(self) -> tuple[bytes, int]:
+        """Digest of the genesis that this account signs for, and chain time now."""
+        await self._start()
+        assert self._clock is not None
+        return self._genesis, self._clock.now_ms()
+
     async def sign(self, actions: Sequence[Action]) -> Transaction:
         """One signed transaction with the next free sequence; `release` it if it is never submitted."""
         await self._start()

@@ -70,6 +70,7 @@ class Transport:
         media: str = "application/json",
         extra_s: float = 0.0,
         patience_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The decoded JSON answer. Raises ClientError once trying again is useless or patience is over.
 
@@ -81,7 +82,7 @@ class Transport:
         while True:
             url = self.url
             try:
-                return await self._once(url, method, path, query, body, media, extra_s)
+                return await self._once(url, method, path, query, body, media, extra_s, headers)
             except ClientError as error:
                 if not error.retryable:
                     raise
@@ -107,11 +108,12 @@ class Transport:
         body: bytes | None,
         media: str,
         extra_s: float,
+        more: Mapping[str, str] | None = None,
     ) -> Any:
         session = self.session()
         import aiohttp
 
-        headers = {} if body is None else {"Content-Type": media}
+        headers = {**(more or {}), **({} if body is None else {"Content-Type": media})}
         timeout = aiohttp.ClientTimeout(total=self.timeout_s + extra_s, sock_connect=self.timeout_s)
         try:
             async with session.request(

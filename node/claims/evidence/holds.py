@@ -7,6 +7,7 @@ from typing import Final
 from node.claims.evidence.records import ItemRecord
 from node.claims.module import Scope
 from node.claims.mutual_aid.records import ClaimRecord, load_claim, the_claim, the_member
+from node.claims.mutual_aid.refusals import terms_of
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -23,7 +24,16 @@ def involved(scope: Scope, claim: ClaimRecord) -> tuple[int, ...]:
     filer = claim.filer
     if filer == NO_ORGANISATION:
         filer = the_member(scope.state, claim.member).organisation
-    parts = (filer, claim.assigned, claim.investigator, claim.reviewer, claim.payer)
+    parts = (
+        filer,
+        claim.assigned,
+        claim.stayed_assigned,
+        claim.intake,
+        claim.investigator,
+        claim.reviewer,
+        claim.arbiter,
+        claim.payer,
+    )
     return tuple(sorted({part for part in parts if part != NO_ORGANISATION}))
 
 
@@ -59,7 +69,7 @@ def erasure_problem(registry: Registry, scope: Scope, item: ItemRecord) -> Resul
     claim, code = claim_now(scope, item.claim)
     if claim is None:
         return code
-    rules = terms_of(registry, scope.state, claim).plan.evidence
+    rules = terms_of(registry, scope, claim).plan.evidence
     if claim.status in PAID:
         days = rules.hold_after_payment_days
     elif claim.status in UNPAID:

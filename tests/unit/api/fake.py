@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
@@ -14,11 +15,15 @@ from consensus.block import Block, Header
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height, ReplicaId, Signature, View
 from node.api import examples as ex
+from node.api import vault_shapes as vs
 from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
 from node.api.claims_shapes import TransactionView
 from node.api.limits import Limits
 from node.api.listener import listen
 from node.api.service import Api
+from node.vault.errors import Refusal, VaultRefused
+from node.vault.service import Standing
+from node.vault.signed import Receipt, read_authorization
 
 GENESIS_MS = 1_764_000_000_000
 REJECTED_PREFIX = b"bad"
@@ -36,6 +41,36 @@ async def until(condition: Callable[[], object], what: str, timeout_s: float = 2
 
 def transaction_id(raw: bytes) -> bytes:
     return sha256(raw).digest()
+
+
+class FakeVault:
+    """A vault that holds nothing, and reads what it is sent only if it is signed at all."""
+
+    def _refuse(self, header: str) -> VaultRefused:
+        if read_authorization(header) is None:
+            return VaultRefused(Refusal.BAD_SIGNATURE, "the Authorization header is missing or malformed")
+        return VaultRefused(Refusal.NO_SUCH_ITEM, "there is no such evidence item")
+
+    def standing(self, number: int) -> Standing:
+        raise VaultRefused(Refusal.NO_SUCH_ITEM, "there is no such evidence item")
+
+    async def put_blob(self, number: int, header: str, parts: AsyncIterator[bytes]) -> None:
+        raise self._refuse(header)
+
+    async def put_key(self, number: int, recipient: bytes, box: bytes, body: bytes, header: str) -> None:
+        raise self._refuse(header)
+
+    def open(self, number: int, header: str) -> tuple[bytes, Receipt]:
+        raise self._refuse(header)
+
+    def blob(self, number: int, header: str) -> tuple[Path, int]:
+        raise self._refuse(header)
+
+    def sealed_keys(self, number: int, header: str) -> list[tuple[bytes, bytes]]:
+        raise self._refuse(header)
+
+    def receipts(self, number: int, header: str) -> list[Receipt]:
+        raise self._refuse(header)
 
 
 class FakeBackend:
@@ -246,10 +281,23 @@ class FakeBackend:
     def evidence(self, *, cursor: str, limit: int) -> tuple[Sequence[Record], str]:
         return [ex.EVIDENCE], ""
 
+    @property
+    def vault(self) -> FakeVault:
+        return FakeVault()
+
+    def evidence_items(self, *, claim: str, cursor: str, limit: int) -> tuple[Sequence[Record], str]:
+        return [dict(vs.ITEM)], ""
+
+    def evidence_item(self, id: str) -> Record | None:
+        return {**vs.ITEM, "grants": [vs.GRANT]} if id == "E-000012" else None
+
+    def evidence_openings(self, id: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
+        return ([dict(vs.OPENING)], "") if id == "E-000012" else None
+
     def state(self, key: bytes) -> bytes | None:
         return b"value" if key == b"\x01" else None
 
-    def record_key(self, kind: Literal["claim", "member", "plan"], id: str) -> bytes:
+    def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:
         return f"{kind} {id}".encode()
 
     def prove_state(self, key: bytes) -> Proof:
