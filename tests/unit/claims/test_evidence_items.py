@@ -111,6 +111,9 @@ class Desk:
             reason=Reason.DEFINITION_NOT_MET,
         )
         assert self.do(self.investigator, review) == ResultCode.OK
+        assert self.do("c", EraseEvidence(item=1)) == ResultCode.HELD_BY_OPEN_CLAIM
+        while the_claim(self.chain.state, 1).status is not ClaimStatus.CLOSED_DENIED:
+            self.wait(1)
 
     def wait(self, days: int) -> None:
         self.chain.wait(days=days)
@@ -123,7 +126,7 @@ def registered(*, by: str | bytes = "c") -> Desk:
 
 
 def closed() -> Desk:
-    """The claim is denied, and the time for contesting that is over."""
+    """The claim is denied for good, and the plan no longer keeps its papers."""
     desk = registered()
     desk.deny()
     desk.wait(RULES.hold_after_denial_days)
@@ -295,7 +298,7 @@ def test_item_is_erased_when_every_holder_has_signed() -> None:
     assert desk.do("c", GrantEvidence(item=1, recipient=desk.recipient())) == ResultCode.EVIDENCE_IS_ERASED
     assert desk.do("c", HoldEvidence(item=1)) == ResultCode.EVIDENCE_IS_ERASED
     # What the claim cites stays as it was.
-    assert the_claim(desk.chain.state, 1).status is ClaimStatus.DENIED
+    assert the_claim(desk.chain.state, 1).status is ClaimStatus.CLOSED_DENIED
 
 
 def test_claimant_may_ask_for_the_erasure_and_strangers_may_not() -> None:
@@ -319,7 +322,7 @@ def test_open_claim_holds_its_evidence() -> None:
 def test_denied_claim_holds_its_evidence_for_the_days_of_the_plan() -> None:
     desk = registered()
     desk.deny()
-    denied_ms = desk.chain.now_ms
+    denied_ms = the_claim(desk.chain.state, 1).changed_ms
     desk.chain.until(denied_ms + RULES.hold_after_denial_days * DAY_MS - 1)
     # The refusal comes in the last block of the window, and the next one is behind it.
     desk.chain.now_ms -= 1
