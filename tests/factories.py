@@ -34,8 +34,8 @@ ORGANISATIONS = ("a", "b", "c", "d")
 ROLES: dict[str, tuple[Role, ...]] = {
     "a": (Role.ENROLLER, Role.INTAKE, Role.INVESTIGATOR),
     "b": (Role.ENROLLER, Role.REVIEWER, Role.PAYMENT),
-    "c": (Role.INTAKE, Role.INVESTIGATOR, Role.REVIEWER, Role.AUDITOR, Role.REGULATOR),
-    "d": (Role.ENROLLER, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT, Role.AUDITOR, Role.REGULATOR),
+    "c": (Role.INTAKE, Role.INVESTIGATOR, Role.REVIEWER, Role.AUDITOR),
+    "d": (Role.ENROLLER, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT, Role.AUDITOR),
 }
 """Every role is held by two organisations at least."""
 

@@ -42,6 +42,7 @@ from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
 from node.claims.wire import Wire
 from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person
+from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_MAY, EVIDENCE_MEMBERS_MAY
 
 CODE = "critical-illness"
 ACTIONS: tuple[Action, ...] = (
@@ -64,6 +65,7 @@ ACTIONS: tuple[Action, ...] = (
     DealKey(epoch=9, commitments=(person(1),), ephemeral=person(1), proofs=bytes(128), shares=(bytes(48),)),
     ConfirmKey(epoch=9, dealings=person(1)),
     RefuseKey(epoch=9, reason=RefusalReason.ABANDONED),
+    *EVIDENCE_ACTIONS,
 )
 MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordEvidence: tuple(Role),
@@ -85,9 +87,10 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     DealKey: tuple(Role),
     ConfirmKey: tuple(Role),
     RefuseKey: tuple(Role),
+    **EVIDENCE_MAY,
 }
 """Written out, and not taken from the product's own table: a row that changes there has to change here too."""
-MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim)
+MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim, *EVIDENCE_MEMBERS_MAY)
 
 
 def test_every_action_is_tried() -> None:

@@ -70,6 +70,7 @@ from node.claims.results import ResultCode
 from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
 from tests.factories import key_of, make_genesis, person
+from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_RECORDS
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "transactions.txt"
 
@@ -113,6 +114,7 @@ ACTIONS: tuple[Action, ...] = (
     DealKey(epoch=1, commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
     ConfirmKey(epoch=1, dealings=person(4)),
     RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
+    *EVIDENCE_ACTIONS,
 )
 
 CLAIM = ClaimRecord(
@@ -230,6 +232,7 @@ RECORDS: tuple[Wire, ...] = (
     ),
     DealingRecord(commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
     RefusalRecord(reason=2, accused=2, opening=person(5), proof=bytes(64)),
+    *EVIDENCE_RECORDS,
 )
 
 PLAN = PlanTerms(
@@ -316,7 +319,16 @@ def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
     shown = {type(item) for item in (*ACTIONS, *RECORDS)}
     # Inside others, or part of the genesis, whose digest is in the file.
     inside = {"NewMember", "Transaction", "BlockContext", "Genesis", "Organisation", "PlanTerms", "Ailment", "AgeBand"}
-    inside |= {"Calendar", "StepDeadlines", "Clause", "ClaimRules", "ReviewNote"}
+    inside |= {
+        "Calendar",
+        "StepDeadlines",
+        "Clause",
+        "ClaimRules",
+        "ReviewNote",
+        "EvidenceRules",
+        "Recipient",
+        "Opening",
+    }
     assert {kind.__name__ for kind in kinds - shown} == inside
 
 
