@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= auto
 
-.PHONY: help demo test check test-slow sim cluster bench soak full-size picture lock clean
+.PHONY: help demo test check test-slow sim cluster bench soak full-size published-cycles picture lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      first speed figures, as build/first-figures.md and .json"
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
 	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
+	@echo "make published-cycles  the cycles that Xiang Hu Bao published, against our settlement"
 	@echo "make picture    the picture of the demonstration in the README, from a real run"
 	@echo "make lock       pin the dependencies again, with hashes"
 	@echo "make clean      remove what the targets made, .venv included"
@@ -68,6 +69,9 @@ SEEDS ?= 0:1000
 JOBS ?= $(shell nproc)
 sim: $(VENV)/.dev
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+published-cycles: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.published_cycles --write
 
 picture: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.demo_picture
