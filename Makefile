@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= auto
 
-.PHONY: help demo test check test-slow sim cluster bench soak full-size published-cycles picture lock clean
+.PHONY: help demo test check test-slow sim cluster bench soak full-size published-cycles diagrams picture lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
 	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
 	@echo "make published-cycles  the cycles that Xiang Hu Bao published, against our settlement"
+	@echo "make diagrams   the state diagrams of docs/lives.md, from the code's tables"
 	@echo "make picture    the picture of the demonstration in the README, from a real run"
 	@echo "make lock       pin the dependencies again, with hashes"
 	@echo "make clean      remove what the targets made, .venv included"
@@ -72,6 +73,9 @@ sim: $(VENV)/.dev
 
 published-cycles: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.published_cycles --write
+
+diagrams: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.state_diagrams
 
 picture: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.demo_picture

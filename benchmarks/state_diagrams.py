@@ -1,0 +1,232 @@
+"""One state diagram per life, drawn from the code's own tables, so that none can go stale.
+
+python -m benchmarks.state_diagrams              writes docs/images/life-*.svg
+python -m benchmarks.state_diagrams --check      says which of them differ from the tables, and writes nothing
+
+Every module-level table of `node.claims` whose name ends in TRANSITIONS, `(status or None, what happens) -> status`,
+is a life: a new table is drawn without being registered anywhere, and a test fails until its picture is committed.
+
+A box is a status, and each of its rows is one line of the table: what happens, and where it leads. The text alone is
+the whole table. The lines repeat it for the eye: they leave from their row, forward to the right, back (dashed) to
+the left. What happens from everywhere alike (withdrawal, a stay) would only be a tangle and is left to the text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from enum import IntEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from xml.sax.saxutils import escape
+
+import node.claims
+from benchmarks.layers import Box, Line, arrange
+
+IMAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
+EVERYWHERE: Final = 3
+"""From so many statuses on, one and the same step into one and the same status is written and not drawn."""
+ROW, HEAD, PAD = 17, 24, 10
+LETTER, BOLD_LETTER = 6.9, 7.6
+"""Pixels: a row, a box's head, its margin; the mean width of a letter, wide enough for any reader's font."""
+MARGIN: Final = 24
+_STYLE: Final = (
+    "text{font:12px Helvetica,Arial,sans-serif;fill:#1f2933}.name{font-weight:bold;font-size:12.5px}"
+    ".to{fill:#52606d}.due{fill:#9a5b00;font-size:11px}.title{font-size:16px;font-weight:bold}"
+    ".box{fill:#fff;stroke:#486581;stroke-width:1.2}.head{fill:#d9e8f5}.final .head{fill:#e3e7eb}"
+    ".final .box{stroke:#7b8794}.start .head{fill:#1f2933}.start .name{fill:#fff}"
+    "path{fill:none;stroke:#627d98;stroke-width:1.3}.back{stroke-dasharray:5 3;stroke:#b44d12}"
+)
+
+
+class Life(NamedTuple):
+    """A table, and what else the code knows about its statuses."""
+
+    name: str
+    """Such as "claim", of ClaimStatus."""
+    table: dict[tuple[IntEnum | None, IntEnum], IntEnum]
+    deadlines: dict[IntEnum, IntEnum]
+    """What the clock waits for in a status."""
+
+    @property
+    def path(self) -> Path:
+        return IMAGES / f"life-{self.name}.svg"
+
+
+def lives() -> list[Life]:
+    """Every life of the code, by name."""
+    found: dict[int, Life] = {}
+    for info in pkgutil.walk_packages(node.claims.__path__, "node.claims."):
+        module = vars(importlib.import_module(info.name))
+        for name, table in module.items():
+            if name.endswith("TRANSITIONS") and isinstance(table, dict) and id(table) not in found:
+                kind = type(next(iter(table.values())))
+                found[id(table)] = Life(_life_name(kind), table, _deadlines(module, kind))
+    return sorted(found.values(), key=lambda life: life.name)
+
+
+def _life_name(kind: type) -> str:
+    """ClaimStatus is "claim", JurySeat is "jury-seat"."""
+    text = kind.__name__.removesuffix("Status")
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in text).lstrip("-")
+
+
+def _deadlines(module: dict[str, Any], kind: type) -> dict[IntEnum, IntEnum]:
+    """The module's own table status -> deadline, if it has one."""
+    for name, table in module.items():
+        if name.endswith("DEADLINE_OF") and isinstance(table, dict) and table and isinstance(next(iter(table)), kind):
+            return dict(table)
+    return {}
+
+
+def words(member: IntEnum, life: str = "") -> str:
+    """CLAIM_FILED is "filed" in the life of a claim and "claim filed" elsewhere."""
+    return member.name.lower().replace("_", " ").removeprefix(life.replace("-", " ") + " ")
+
+
+def draw(life: Life) -> str:
+    """The picture, as SVG text. The same table gives the same bytes."""
+    boxes = {key: Box(key=key, width=_width(life, key), height=_height(life, key)) for key in _order(life)}
+    drawn = _drawn(life)
+    width, height = arrange(list(boxes.values()), drawn, start="start")
+    body = [*_lines(boxes, drawn), *(text for key, box in boxes.items() for text in _box(life, key, box))]
+    full_width, full_height = width + 2 * MARGIN, height + 2 * MARGIN + 30
+    title = f"The life of a {life.name.replace('-', ' ')}"
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full_width} {full_height}" '
+            f'width="{full_width}" height="{full_height}" role="img">',
+            f"<title>{title}</title>",
+            f"<style>{_STYLE}</style>",
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+            'orient="auto"><path d="M0 0 8 4 0 8z" style="fill:#627d98;stroke:none"/></marker></defs>',
+            f'<rect width="{full_width}" height="{full_height}" fill="#fbfcfd"/>',
+            f'<text class="title" x="{MARGIN}" y="{MARGIN + 6}">{title}</text>',
+            f'<g transform="translate({MARGIN} {MARGIN + 30})">',
+            *body,
+            "</g>",
+            "</svg>",
+            "",
+        ]
+    )
+
+
+# --- what is in a box
+
+
+def _key(status: IntEnum | None) -> str:
+    return "start" if status is None else status.name
+
+
+def _order(life: Life) -> list[str]:
+    """The start, then the statuses in the order in which the table names them."""
+    found = dict.fromkeys(["start", *(_key(status) for (_, _), status in life.table.items())])
+    return list(found | dict.fromkeys(_key(status) for status, _ in life.table))
+
+
+def _steps(life: Life, key: str) -> list[tuple[IntEnum, IntEnum]]:
+    return [(event, target) for (status, event), target in life.table.items() if _key(status) == key]
+
+
+def _rows(life: Life) -> Iterator[tuple[IntEnum | None, int, IntEnum, IntEnum]]:
+    """(status, number of its row, what happens, where it leads) for every line of the table."""
+    count: Counter[str] = Counter()
+    for (status, event), target in life.table.items():
+        yield status, count[_key(status)], event, target
+        count[_key(status)] += 1
+
+
+def _drawn(life: Life) -> list[Line]:
+    """The steps that get a line: neither those that stay, nor those from or into what is entered from everywhere."""
+    alike = Counter((event, target) for (source, event), target in life.table.items() if source is not target)
+    hubs = {target for (_, target), count in alike.items() if count >= EVERYWHERE}
+    leads_to: dict[IntEnum | None, set[IntEnum]] = {}
+    for (status, _), target in life.table.items():
+        leads_to.setdefault(status, set()).add(target)
+    return [
+        Line(source=_key(status), target=_key(target), port=HEAD + ROW * row + ROW // 2)
+        for status, row, event, target in _rows(life)
+        if status is not target
+        and alike[event, target] < EVERYWHERE
+        and not (status in hubs and len(leads_to[status]) >= EVERYWHERE)
+    ]
+
+
+def _row_text(life: Life, key: str, event: IntEnum, target: IntEnum) -> tuple[str, str]:
+    return words(event, life.name), "↻" if _key(target) == key else f"→ {words(target)}"
+
+
+def _due(life: Life, key: str) -> str:
+    deadline = next((due for status, due in life.deadlines.items() if status.name == key), None)
+    return f"deadline: {words(deadline, life.name)}" if deadline is not None else ""
+
+
+def _width(life: Life, key: str) -> int:
+    texts = [_due(life, key)]
+    texts += [" ".join(_row_text(life, key, event, target)) for event, target in _steps(life, key)]
+    return int(max(max(map(len, texts)) * LETTER, len(words_of(key)) * BOLD_LETTER)) + 2 * PAD
+
+
+def _height(life: Life, key: str) -> int:
+    return HEAD + ROW * (len(_steps(life, key)) + bool(_due(life, key))) + (6 if _steps(life, key) else 0)
+
+
+def words_of(key: str) -> str:
+    return key.lower().replace("_", " ")
+
+
+# --- SVG
+
+
+def _box(life: Life, key: str, box: Box) -> Iterator[str]:
+    steps = _steps(life, key)
+    kind = "start" if key == "start" else "status" if steps else "final"
+    yield f'<g class="{kind}" transform="translate({box.x} {box.y})">'
+    yield f'<rect class="box" width="{box.width}" height="{box.height}" rx="5"/>'
+    yield f'<rect class="box head" width="{box.width}" height="{HEAD}" rx="5"/>'
+    yield f'<text class="name" x="{PAD}" y="{HEAD - 7}">{escape(words_of(key))}</text>'
+    for row, (event, target) in enumerate(steps):
+        what, where = _row_text(life, key, event, target)
+        y = HEAD + ROW * row + 14
+        yield f'<text x="{PAD}" y="{y}">{escape(what)} <tspan class="to">{escape(where)}</tspan></text>'
+    if due := _due(life, key):
+        yield f'<text class="due" x="{PAD}" y="{HEAD + ROW * len(steps) + 14}">{escape(due)}</text>'
+    yield "</g>"
+
+
+def _lines(boxes: dict[str, Box], drawn: list[Line]) -> Iterator[str]:
+    for line in drawn:
+        source, target = boxes[line.source], boxes[line.target]
+        back = target.layer <= source.layer
+        begin = (source.x if back else source.x + source.width, source.y + line.port)
+        end = (target.x + target.width if back else target.x, target.y + HEAD // 2)
+        points = [begin, *line.bends, end]
+        parts = [f"M{begin[0]} {begin[1]}"]
+        for (x, y), (to_x, to_y) in pairwise(points):
+            middle = (x + to_x) // 2
+            parts.append(f"C{middle} {y} {middle} {to_y} {to_x} {to_y}")
+        yield f'<path class="{"back" if back else "on"}" marker-end="url(#tip)" d="{"".join(parts)}"/>'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Draw the state diagrams from the code's tables.")
+    parser.add_argument("--check", action="store_true", help="only say what differs")
+    options = parser.parse_args(arguments)
+    status = 0
+    for life in lives():
+        text = draw(life)
+        if not options.check:
+            life.path.write_text(text, encoding="utf-8")
+        elif not life.path.exists() or life.path.read_text(encoding="utf-8") != text:
+            sys.stdout.write(f"{life.path.name} is not what the table of the life of a {life.name} gives\n")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
