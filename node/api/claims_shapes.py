@@ -70,6 +70,8 @@ class ClaimView(_View):
     claimed: Money
     amount: Money | None
     """Once it is accepted."""
+    payable: Money | None
+    """Once it is settled: less than `amount` if its cycle was short of money and has no sponsor."""
     evidence: str
     filed_ms: int
     filed_by: str
@@ -106,6 +108,8 @@ class MemberView(_View):
     open_claims: int
     paid_claims: int
     last_claim: str | None
+    units: int
+    """How many shares the member pays of each cycle."""
     currency: str
     billed: Money
 
@@ -124,15 +128,22 @@ class CycleView(_View):
     members_of: dict[str, int]
     currency: str
     cases: int
+    granted: Money
     payouts: Money
+    """Less than `granted` if the caps left a shortfall and there is no sponsor."""
     fee: Money
     surplus_before: Money
     surplus_after: Money | None
     share: Money | None
-    """Of each member; null until the cycle is settled."""
+    """Of each unit, before the yearly cap; null until the cycle is settled."""
+    collected: Money
+    sponsored: Money
+    """What the sponsor bears."""
 
 
 class StatementItem(CycleView):
+    charged: Money | None
+    """The member's: share times units, less what the yearly cap spares."""
     running_total: Money | None
 
 
@@ -142,6 +153,7 @@ class StatementView(_View):
     member: str
     plan: str
     pays_through: str | None
+    units: int
     currency: str
     total: Money
     items: list[StatementItem]
@@ -169,6 +181,18 @@ class TotalsView(_View):
     paid: Money
     confirmed: Money
     share_since_start: Money
+    sponsored: Money
+    """Shortfalls that sponsors bear, and what of it they have handed over."""
+    sponsor_receipts: Money
+    receipts: Money
+    """What organisations have handed over of their members' shares."""
+    receivable_of: dict[str, Money]
+    """What each still owes."""
+    recovered: Money
+    to_recover: Money
+    written_off: Money
+    cash: Money
+    """Receipts less payments, before the fee; below 0: advanced by payment organisations."""
 
 
 class PlanTotalsView(TotalsView):
@@ -199,6 +223,7 @@ class TermsView(_View):
     deadlines: dict[str, int]
     objections_max: int
     claim_rules: dict[str, int]
+    costs: dict[str, Any]
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]

@@ -113,6 +113,7 @@ CLAIM: Final = {
     "currency": "CNY",
     "claimed": "300000.00",
     "amount": None,
+    "payable": None,
     "evidence": HASH,
     "filed_ms": 1_763_900_000_000,
     "filed_by": "harbour",
@@ -162,6 +163,7 @@ MEMBER: Final = {
     "paid_claims": 0,
     "last_claim": "C-000045",
     "currency": "CNY",
+    "units": 1,
     "billed": "0.06",
 }
 CYCLE: Final = {
@@ -176,19 +178,23 @@ CYCLE: Final = {
     "members_of": {"harbour": 12_000_000, "meadow": 11_000_000},
     "currency": "CNY",
     "cases": 2,
+    "granted": "600000.00",
     "payouts": "600000.00",
     "fee": "48000.00",
     "surplus_before": "0.00",
     "surplus_after": "42000.00",
     "share": "0.03",
+    "collected": "690000.00",
+    "sponsored": "0.00",
 }
 STATEMENT: Final = {
     "member": "M-000123",
     "plan": "critical-illness",
     "pays_through": None,
     "currency": "CNY",
+    "units": 1,
     "total": "0.03",
-    "items": [{**CYCLE, "running_total": "0.03"}],
+    "items": [{**CYCLE, "charged": "0.03", "running_total": "0.03"}],
     "next": None,
 }
 STATUSES: Final = {
@@ -227,6 +233,14 @@ TOTALS: Final = {
     "paid": "600000.00",
     "confirmed": "0.00",
     "share_since_start": "0.03",
+    "sponsored": "0.00",
+    "sponsor_receipts": "0.00",
+    "receipts": "690000.00",
+    "receivable_of": {"harbour": "0.00", "meadow": "0.00"},
+    "recovered": "0.00",
+    "to_recover": "0.00",
+    "written_off": "0.00",
+    "cash": "90000.00",
 }
 TERMS: Final = {
     "code": "critical-illness",
@@ -250,6 +264,7 @@ TERMS: Final = {
     "deadlines": {"investigation_hours": 720, "review_hours": 240, "disclosure_hours": 72, "payment_hours": 72},
     "objections_max": 2,
     "claim_rules": {"jury_request_days": 30},
+    "costs": {"case_cap_minor_units": 10, "year_cap_minor_units": 18800, "sponsor": "harbour"},
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],

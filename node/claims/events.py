@@ -122,6 +122,14 @@ class EventKind(IntEnum):
     """subject: evidence item; organisation: regulator; value: claim, or 0."""
     ERASURE_RELEASED = 189
     """subject: evidence item; organisation: regulator; value: claim, or 0."""
+    RECEIPT_RECORDED = 110
+    """organisation: who handed the money over; value: amount."""
+    SPONSOR_RECEIPT_RECORDED = 111
+    """organisation: the sponsor; value: amount."""
+    MONEY_RECOVERED = 112
+    """value: amount of a payout that came back."""
+    MONEY_WRITTEN_OFF = 113
+    """value: amount that will not come back."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

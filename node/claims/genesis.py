@@ -15,6 +15,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from node.claims.calendar import date_of
 from node.claims.plain import BadValue, from_plain, to_plain
 from node.claims.types import (
     DAY_MS,
@@ -145,6 +146,23 @@ class EvidenceRules(Wire, frozen=True, kw_only=True):
     """After a claim was closed without a payout: as long as that may be contested."""
 
 
+class Costs(Wire, frozen=True, kw_only=True):
+    """Limits of what members pay, who bears the rest, and what happens to members in arrears."""
+
+    case_cap_minor_units: Amount = 0
+    """The most that a unit pays for each case of a cycle; 0: no limit."""
+    year_cap_minor_units: Amount = 0
+    """The most that a unit pays in a calendar year of the plan's time zone; 0: no limit."""
+    sponsor: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?\Z")] = ""
+    """Organisation that bears what the caps leave uncollected; "": payouts shrink in proportion."""
+    pay_from_receipts: bool = False
+    """Whether a claim can be paid only from money that has been collected; else payment may advance it."""
+    grace_cycles: Annotated[int, Meta(ge=0, le=24)] = 1
+    """Cycles in a row that a balance may fail to cover before the member is removed at the next one that fails."""
+    retry_days: Annotated[int, Meta(ge=0, le=366)] = 0
+    """Days from that failure in which the arrears can still be paid."""
+
+
 class Clause(Wire, frozen=True, kw_only=True):
     """A numbered rule of the plan that findings and denials cite."""
 
@@ -195,6 +213,7 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     """How many objections to one claim are decided; without an end, a few could stall any claim for ever."""
     claim_rules: ClaimRules = ClaimRules()
     evidence: EvidenceRules = EvidenceRules()
+    costs: Costs = Costs()
 
 
 class Organisation(Wire, frozen=True, kw_only=True):
@@ -278,9 +297,14 @@ def check_genesis(genesis: Genesis) -> None:
             for name in fixed:
                 if getattr(plan, name) != getattr(before, name):
                     raise BadValue(f"{path}.{name}", "a new version cannot change this; make it a new plan")
+            for problem in _cap_problems(before, plan, path + "."):
+                raise problem
         latest[plan.code] = plan
         for problem in _plan_problems(plan, path + "."):
             raise problem
+        sponsor = plan.costs.sponsor
+        if sponsor and sponsor not in [organisation.name for organisation in genesis.organisations]:
+            raise BadValue(f"{path}.costs.sponsor", f"there is no organisation {sponsor}")
         # A cycle whose dates an earlier version set may be disclosed under this one.
         shortest_days[plan.code] = min(shortest_days.get(plan.code, 3_660), _gap_days(plan.calendar))
         if plan.deadlines.disclosure_hours * HOUR_MS >= shortest_days[plan.code] * DAY_MS:
@@ -322,6 +346,18 @@ def _organisation_problems(genesis: Genesis) -> Iterator[BadValue]:
             )
 
 
+def _cap_problems(before: PlanTerms, plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
+    """A year has one cap, and cohorts are counted from the first member on or never."""
+    old, new = before.costs.year_cap_minor_units, plan.costs.year_cap_minor_units
+    if old == new:
+        return
+    path = f"{prefix}costs.year_cap_minor_units"
+    if not old:
+        yield BadValue(path, "a plan without a yearly cap cannot get one; make it a new plan")
+    elif date_of(plan.effective_day)[1:] != (1, 1):
+        yield BadValue(path, "the yearly cap changes on 1 January only: effective_day must be one")
+
+
 def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
     yield from _calendar_problems(plan, prefix)
     last = -1
@@ -341,6 +377,8 @@ def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
         yield BadValue(f"{prefix}cover_until_age_years", "must lie above entry_age_max_years, or some join uncovered")
     if not any(band.benefit(ailment.tier) for band in plan.age_bands for ailment in plan.ailments):
         yield BadValue(f"{prefix}age_bands", "no ailment of the table has a benefit: amounts and tiers do not meet")
+    if plan.costs.year_cap_minor_units and plan.calendar.cycle_days > 366:
+        yield BadValue(f"{prefix}calendar.cycle_days", "with a yearly cap a cycle must not be longer than a year")
     if plan.benefit is Benefit.FIXED and plan.open_claims_max != 1:
         yield BadValue(f"{prefix}open_claims_max", "a plan that pays a fixed sum once allows one open claim")
 

@@ -5,6 +5,11 @@ items, 0x70-0x77 to duplicates; later modules take further ranges. Execution sca
 ranges that hold what is due: DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure).
 Queries page through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, CLAIM, ITEM, GRANT,
 ITEM_OF_CLAIM and OPENING. All other access is by exact key.
+Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
+later modules take further ranges. Execution scans these tables only, by ranges that hold what is due:
+DEADLINE (oldest first, bounded per block), DAY_CHANGE and COHORT_EXIT (once per disclosure), and CASE (once
+per settlement that is short of money). Queries page through
+ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
 """
 
 from __future__ import annotations
@@ -39,12 +44,18 @@ GRANT: Final = 0x62
 ITEM_OF_CLAIM: Final = 0x63
 OPENING: Final = 0x64
 ITEM_COUNTER: Final = 0x65
+COHORTS: Final = 0x30
+COHORT_EXIT: Final = 0x31
+RECEIVABLES: Final = 0x32
+CASE: Final = 0x33
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
 _U16_U32 = Struct(">BHI")
 _U64 = Struct(">BQ")
 _DAY = Struct(">BHIH")
+_DAY_DAY = Struct(">BHIHI")
+_U16_U64 = Struct(">BHQ")
 _DEADLINE = Struct(">BQBQ")
 _U64_U64 = Struct(">BQQ")
 
@@ -181,6 +192,39 @@ def opening(item_number: int, receipt: bytes) -> bytes:
 def openings_of(item_number: int) -> tuple[bytes, bytes]:
     """Range of an item's anchored openings; the last 32 bytes of a key are the receipt's digest."""
     return _U64.pack(OPENING, item_number), _U64.pack(OPENING, item_number + 1)
+
+
+def cohorts(plan: int) -> bytes:
+    return _U16.pack(COHORTS, plan)
+
+
+def cohort_exit(plan: int, until_day: int, organisation_number: int, share_day: int) -> bytes:
+    return _DAY_DAY.pack(COHORT_EXIT, plan, until_day, organisation_number, share_day)
+
+
+def parse_cohort_exit(key: bytes) -> tuple[int, int, int, int]:
+    """(plan, until_day, organisation, share_day)."""
+    _, plan, until_day, organisation_number, share_day = _DAY_DAY.unpack(key)
+    return plan, until_day, organisation_number, share_day
+
+
+def receivables(plan: int) -> bytes:
+    return _U16.pack(RECEIVABLES, plan)
+
+
+def case(plan: int, claim_number: int) -> bytes:
+    return _U16_U64.pack(CASE, plan, claim_number)
+
+
+def cases(plan: int) -> tuple[bytes, bytes]:
+    """Range of a plan's cases."""
+    return _U16.pack(CASE, plan), _U16.pack(CASE, plan + 1)
+
+
+def parse_case(key: bytes) -> tuple[int, int]:
+    """(plan, claim)."""
+    _, plan, claim_number = _U16_U64.unpack(key)
+    return plan, claim_number
 
 
 def number_of(key: bytes) -> int:

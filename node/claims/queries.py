@@ -16,6 +16,7 @@ from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sende
 from node.claims.events import ClaimsEvent
 from node.claims.genesis import Genesis
 from node.claims.ids import member_text
+from node.claims.mutual_aid.bills import bill, charged_through, cycles_of
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     CycleStatus,
@@ -25,6 +26,7 @@ from node.claims.mutual_aid.records import (
     load_cycle,
     load_member,
     load_plan,
+    load_receivables,
     load_tally,
     the_claim,
     the_cycle,
@@ -72,9 +74,10 @@ class Queries:
         if plan is None:
             return None
         record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
+        owed = load_receivables(state, plan.number)
         day = plan.day_of(record.disclosure_ms)
         terms = plan.terms_on(day).plan
-        totals = views.plan_totals_view(self.registry, plan, terms, record, tally)
+        totals = views.plan_totals_view(self.registry, terms, record, tally, owed)
         return {**views.terms_view(plan, day), "totals": totals}
 
     def plan_terms(self, state: ReadState, code: str, version: int) -> Json | None:
@@ -106,8 +109,9 @@ class Queries:
         totals = []
         for plan in self.registry.plans(state):
             record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
+            owed = load_receivables(state, plan.number)
             terms = plan.terms_on(plan.day_of(record.disclosure_ms)).plan
-            view = views.plan_totals_view(self.registry, plan, terms, record, tally)
+            view = views.plan_totals_view(self.registry, terms, record, tally, owed)
             totals.append({"plan": plan.code, **view})
         counters = load_counters(state)
         by_status = {
@@ -221,12 +225,8 @@ class Queries:
     # A member's bill.
 
     def bill(self, state: ReadState, member: MemberRecord) -> int:
-        """What the member's shares so far add up to, minor units. Reads O(log cycles) records."""
-        first, stop = self._cycles_of(state, member)
-        if first >= stop:
-            return 0
-        before = the_cycle(state, member.plan, first - 1).accumulated if first > 1 else 0
-        return the_cycle(state, member.plan, stop - 1).accumulated - before
+        """What the member's shares so far add up to, minor units. Reads O(years + log cycles) records."""
+        return bill(state, self.registry.plan(state, member.plan), member)
 
     def statement(self, state: ReadState, member_id: int, cursor: str | None = None, limit: int = 100) -> Json | None:
         """Every cycle the member shares in: what was paid for whom, by how many, and the running total."""
@@ -234,22 +234,28 @@ class Queries:
         if member is None:
             return None
         plan = self.registry.plan(state, member.plan)
-        first, stop = self._cycles_of(state, member)
+        first, stop = cycles_of(state, member)
         start = max(first, _number(cursor, first))
         end = min(stop, start + _limit(limit))
-        before = the_cycle(state, plan.number, first - 1).accumulated if 1 < first < stop else 0
+        terms = plan.versions[-1].plan
+        total = charged_through(state, plan, member, first, min(start, stop) - 1)
         items = []
         for number in range(start, end):
             cycle = the_cycle(state, plan.number, number)
             view = views.cycle_view(self.registry, plan, number, cycle)
             settled = cycle.status is CycleStatus.SETTLED
-            total = views.money(plan.terms_on(cycle.day).plan, cycle.accumulated - before)
-            items.append({**view, "running_total": total if settled else None})
-        terms = plan.versions[-1].plan
+            charged = charged_through(state, plan, member, first, number)
+            line = {
+                "charged": views.money(terms, charged - total) if settled else None,
+                "running_total": views.money(terms, charged) if settled else None,
+            }
+            items.append({**view, **line})
+            total = charged
         return {
             "member": member_text(member_id),
             "plan": plan.code,
             "pays_through": member_text(member.payer) if member.payer else None,
+            "units": member.units,
             "currency": terms.currency,
             "total": views.money(terms, self.bill(state, member)),
             "items": items,
@@ -302,12 +308,6 @@ class Queries:
             raise BadQuery(f"no organisation {name!r}; there are {', '.join(self.registry.names)}")
         return number
 
-    def _cycles_of(self, state: ReadState, member: MemberRecord) -> tuple[int, int]:
-        """(first cycle the member shares in, first one after it left) among the disclosed ones."""
-        stop = load_plan(state, member.plan).cycle
-        first = _first_cycle(state, member.plan, member.share_day, stop)
-        return first, _first_cycle(state, member.plan, member.until_day, stop) if member.until_day else stop
-
     def _claims_of(
         self, state: ReadState, member_id: int, matches: Callable[[ClaimRecord], bool], cursor: str | None, limit: int
     ) -> Json:
@@ -346,18 +346,6 @@ class Queries:
                 if matches(claim):
                     items.append(views.claim_view(self.registry, state, number, claim))
         return {"items": items, "next": None}
-
-
-def _first_cycle(state: ReadState, plan: int, day: int, stop: int) -> int:
-    """The first cycle disclosed on `day` or later, or `stop`. Cycles 1 to stop - 1 exist, in order of day."""
-    low, high = 1, stop
-    while low < high:
-        middle = (low + high) // 2
-        if the_cycle(state, plan, middle).day < day:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def _page(

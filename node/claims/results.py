@@ -101,6 +101,10 @@ class ResultCode(IntEnum):
     ALREADY_HOLDER = 263
     OPENING_KNOWN = 264
     ORDER_UNCHANGED = 265
+    # Mutual aid: money and members.
+    UNKNOWN_ORGANISATION = 180
+    MORE_THAN_OWED = 181
+    NOT_COLLECTED_YET = 182
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -183,6 +187,9 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.ALREADY_HOLDER: "Your organisation holds this item already.",
     ResultCode.OPENING_KNOWN: "This receipt of an opening is on the chain already.",
     ResultCode.ORDER_UNCHANGED: "There is no order to lift, or this very order stands already.",
+    ResultCode.UNKNOWN_ORGANISATION: "The consortium has no organisation with this name.",
+    ResultCode.MORE_THAN_OWED: "The amount is more than is owed. Ask for the plan's totals.",
+    ResultCode.NOT_COLLECTED_YET: "The plan pays from collected money only, and not enough has come in yet.",
 }
 
 

@@ -32,6 +32,7 @@ from node.claims.mutual_aid.actions import (
     Investigate,
     LiftStay,
     Object,
+    RecordReceipt,
     Recuse,
     ResubmitClaim,
     ReturnClaim,
@@ -79,6 +80,7 @@ Action = (
     | EraseEvidence
     | ConfirmErasure
     | RestrainErasure
+    | RecordReceipt
 )
 """Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 

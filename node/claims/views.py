@@ -13,6 +13,7 @@ from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
 from node.claims.money import amount_text
 from node.claims.mutual_aid.actions import Decision, Finding, Reason
+from node.claims.mutual_aid.receipts import cash
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     CycleRecord,
@@ -21,6 +22,7 @@ from node.claims.mutual_aid.records import (
     MemberRecord,
     PlanState,
     PlanTally,
+    Receivables,
     ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
@@ -46,6 +48,16 @@ _AMOUNT_EVENTS: Final = frozenset(
         EventKind.CYCLE_CARRIED,
     }
 )
+_MONEY_EVENTS: Final = frozenset(
+    {
+        EventKind.RECEIPT_RECORDED,
+        EventKind.SPONSOR_RECEIPT_RECORDED,
+        EventKind.MONEY_RECOVERED,
+        EventKind.MONEY_WRITTEN_OFF,
+    }
+)
+"""Of a plan's money, and of no record of their own."""
+_SETTLED: Final = frozenset({ClaimStatus.SETTLED, ClaimStatus.PAYMENT_STAYED, ClaimStatus.PAID})
 _LATE_EVENTS: Final = frozenset({EventKind.INVESTIGATION_MISSED, EventKind.REVIEW_MISSED, EventKind.PAYMENT_MISSED})
 
 
@@ -84,6 +96,7 @@ def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRe
         "currency": terms.plan.currency,
         "claimed": money(terms.plan, claim.claimed),
         "amount": money(terms.plan, claim.amount) if claim.amount else None,
+        "payable": money(terms.plan, claim.payable) if claim.status in _SETTLED else None,
         "evidence": claim.evidence.hex(),
         "filed_ms": claim.filed_ms,
         "filed_by": organisation_name(registry, claim.filer) or "member",
@@ -158,6 +171,7 @@ def member_view(registry: Registry, plan: Plan, number: int, member: MemberRecor
         "open_claims": member.open_claims,
         "paid_claims": member.paid_claims,
         "last_claim": claim_text(member.last_claim) if member.last_claim else None,
+        "units": member.units,
         "currency": terms.currency,
         "billed": money(terms, billed),
     }
@@ -178,15 +192,24 @@ def cycle_view(registry: Registry, plan: Plan, number: int, cycle: CycleRecord) 
         "members_of": {name: count for name, count in zip(registry.names, cycle.units, strict=True) if count},
         "currency": terms.currency,
         "cases": cycle.cases,
+        "granted": money(terms, cycle.granted),
         "payouts": money(terms, cycle.payouts),
         "fee": money(terms, cycle.fee),
         "surplus_before": money(terms, cycle.surplus_before),
         "surplus_after": money(terms, cycle.surplus_after) if settled else None,
         "share": money(terms, cycle.share) if settled else None,
+        "collected": money(terms, cycle.collected),
+        "sponsored": money(terms, cycle.sponsored),
     }
 
 
-def plan_totals_view(registry: Registry, plan: Plan, terms: PlanTerms, record: PlanState, tally: PlanTally) -> Json:
+def plan_totals_view(
+    registry: Registry, terms: PlanTerms, record: PlanState, tally: PlanTally, owed: Receivables
+) -> Json:
+    left = {
+        name: money(terms, debits - receipts)
+        for name, debits, receipts in zip(registry.names, owed.debits, owed.receipts, strict=True)
+    }
     return {
         "members_enrolled": tally.members,
         "members_sharing": record.members,
@@ -205,6 +228,14 @@ def plan_totals_view(registry: Registry, plan: Plan, terms: PlanTerms, record: P
         "paid": money(terms, record.paid),
         "confirmed": money(terms, record.confirmed_amount),
         "share_since_start": money(terms, record.accumulated),
+        "sponsored": money(terms, record.sponsored),
+        "sponsor_receipts": money(terms, record.sponsor_receipts),
+        "receipts": money(terms, record.receipts),
+        "receivable_of": left,
+        "recovered": money(terms, record.clawback),
+        "to_recover": money(terms, record.receivable_back),
+        "written_off": money(terms, record.written_off),
+        "cash": money(terms, cash(record)),
     }
 
 
@@ -254,6 +285,9 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     plan = registry.plan_or_none(state, event.plan)
     terms = None if plan is None else plan.versions[0].plan
     view["plan"] = f"plan-{event.plan}" if plan is None else plan.code
+    if event.kind in _MONEY_EVENTS:
+        view |= {} if terms is None else {"amount": money(terms, event.value), "currency": terms.currency}
+        return view | ({"organisation": registry.names[event.organisation]} if event.organisation >= 0 else {})
     if event.kind in _CYCLE_EVENTS:
         view["cycle"] = event.subject
     else:

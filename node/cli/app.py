@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "node": ("node.cli.node_commands:node", "Run a node, ask one how it is, repair its databases."),
     "claim": ("node.cli.claim_commands:claim", "File, follow, investigate, review and pay claims."),
     "member": ("node.cli.member_commands:member", "Enrol members, show one, show what one has to pay."),
+    "money": ("node.cli.money_commands:money", "What came in, what each cycle cost, who owes what."),
     "import": ("node.cli.import_commands:import_group", "Bring in records of other systems: HL7 FHIR R4."),
     "tx": ("node.cli.tx_commands:tx", "Submit transactions, wait for them, see what became of them."),
     "block": ("node.cli.block_commands:block", "Show blocks."),
@@ -29,7 +30,7 @@ click.rich_click.COMMAND_GROUPS = {
     "weal": [
         {"name": "Try it", "commands": ["demo", "localnet"]},
         {"name": "Run a node", "commands": ["init", "genesis", "keys", "node"]},
-        {"name": "Claims desk", "commands": ["claim", "member", "import"]},
+        {"name": "Claims desk", "commands": ["claim", "member", "money", "import"]},
         {"name": "Look and check", "commands": ["tx", "block", "verify"]},
         {"name": "Help", "commands": ["explain", "completion"]},
     ]

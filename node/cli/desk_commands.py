@@ -139,7 +139,7 @@ def review(
 @click.command()
 @click.argument("id")
 @click.option("--receipt", multiple=True, required=True, metavar="FILE|HEX", help="The bank's receipt to commit to.")
-@click.option("--amount", help="What was paid; the claim's amount unless given.")
+@click.option("--amount", help="What was paid; what is payable unless given.")
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -160,9 +160,9 @@ def pay(
     async def run() -> Outcome:
         async with make_client(connection) as client:
             record = await client.claim(claim_name(id))
-            text = amount or record["amount"]
+            text = amount or record["payable"]
             if text is None:
-                raise CommandError(f"{claim_name(id)} is {record['status']}: nothing is granted yet", code=REJECTED)
+                raise CommandError(f"{claim_name(id)} is {record['status']}: nothing is to be paid yet", code=REJECTED)
             paid = minor_units(text, await plan_digits(client, record["plan"]))
             value, kept = commit_to(receipt, "receipt", opening)
             if kept is not None:

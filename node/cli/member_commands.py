@@ -238,7 +238,7 @@ def _statement(record: dict[str, Any]) -> Any:
 
     from node.cli.show import money, sheet, table
 
-    columns = ("cycle", "disclosed", "members", "cases", "payouts", "fee", "share", "total so far")
+    columns = ("cycle", "disclosed", "units", "cases", "payouts", "fee", "share", "charged", "total so far")
     rows = [
         (
             str(row["cycle"]),
@@ -248,6 +248,7 @@ def _statement(record: dict[str, Any]) -> Any:
             row["payouts"],
             row["fee"],
             row["share"] or row["status"],
+            row["charged"] or "",
             row["running_total"],
         )
         for row in record.get("items", ())
@@ -257,8 +258,9 @@ def _statement(record: dict[str, Any]) -> Any:
             ("member", record["member"]),
             ("plan", record["plan"]),
             ("pays through", record.get("pays_through")),
+            ("units", str(record["units"])),
             ("total", money(record, "total")),
         ]
     )
     more = ["more cycles follow; see them with --json"] if record.get("next") else []
-    return Group(about, "", table(columns, rows, right=(0, 2, 3, 4, 5, 6, 7)), *more)
+    return Group(about, "", table(columns, rows, right=(0, 2, 3, 4, 5, 6, 7, 8)), *more)

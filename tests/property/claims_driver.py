@@ -11,7 +11,7 @@ from node.claims import keys
 from node.claims.application import BlockResult
 from node.claims.calendar import month_index
 from node.claims.events import EventKind
-from node.claims.genesis import AgeBand, Benefit, Calendar, ClaimRules, PlanTerms, StepDeadlines
+from node.claims.genesis import AgeBand, Benefit, Calendar, ClaimRules, Costs, PlanTerms, StepDeadlines
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
     Decision,
@@ -37,7 +37,7 @@ from node.claims.queries import Queries
 from node.claims.results import ResultCode
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
-from tests.factories import ORGANISATIONS, ROLES, Chain, make_genesis, person, plan
+from tests.factories import GENESIS_MS, ORGANISATIONS, ROLES, Chain, make_genesis, person, plan
 from tests.property.claims_oracle import Oracle, OracleClaim
 
 OBSERVED = {"S01": 0, "S12": 4, "M01": 0, "V01": 0}
@@ -57,6 +57,11 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         deadlines=StepDeadlines(investigation_hours=40, review_hours=20, disclosure_hours=25, payment_hours=15),
         fee_bps=random.choice([0, 777, 800]),
         claim_rules=ClaimRules(jury_request_days=random.choice([0, 9])),
+        costs=Costs(
+            case_cap_minor_units=random.choice([0, 0, 300_000, 2_000_001]),
+            year_cap_minor_units=random.choice([0, 999_999, 9_999_999]),
+            sponsor=random.choice(["", "c"]),
+        ),
     )
     repaid = replace(
         plan("hospital-reimbursement"),
@@ -67,6 +72,11 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         deadlines=StepDeadlines(investigation_hours=24, review_hours=24, disclosure_hours=71, payment_hours=24),
         claim_rules=ClaimRules(jury_request_days=6),
         age_bands=(AgeBand(from_age_years=0, to_age_years=150, standard_minor_units=10_000),),
+        costs=Costs(
+            case_cap_minor_units=random.choice([0, 0, 77]),
+            year_cap_minor_units=random.choice([0, 500]),
+            sponsor=random.choice(["", "", "b"]),
+        ),
     )
     return fixed, repaid
 
@@ -77,7 +87,10 @@ class Driver:
     def __init__(self, seed: int, *, deadlines_per_block: int = 2_000) -> None:
         self.random = Random(seed)
         plans = small_plans(self.random)
-        self.chain = Chain(make_genesis(plans=plans, deadlines_per_block=deadlines_per_block))
+        # Some histories see a new year early, with new yearly caps.
+        start_ms = GENESIS_MS + self.random.choice([0, 345]) * DAY_MS
+        genesis = make_genesis(plans=plans, deadlines_per_block=deadlines_per_block, time_ms=start_ms)
+        self.chain = Chain(genesis)
         self.oracle = Oracle(plans, self.chain.now_ms)
         self.queries = Queries(self.chain.genesis)
         self.seen: dict[int, ClaimStatus] = {}
@@ -137,11 +150,12 @@ class Driver:
             (self.random.choice([1966, 1967, 1980, 1990, 2000]), self.random.randrange(1, 13))
             for _ in range(self.random.randrange(1, 5))
         ]
+        units = [self.random.choice([1, 1, 2, 10]) for _ in births]
         twice = self._people > 0 and self.random.random() < 0.1
         people = list(range(self._people, self._people + len(births)))
         entries = tuple(
-            NewMember(person=person(number * 2 + plan_number), birth_month=month_index(*birth))
-            for number, birth in zip(people, births, strict=True)
+            NewMember(person=person(number * 2 + plan_number), birth_month=month_index(*birth), units=count)
+            for number, birth, count in zip(people, births, units, strict=True)
         )
         self._people += len(births)
 
@@ -150,8 +164,8 @@ class Driver:
                 return ResultCode.TOO_OLD
             if twice:
                 return ResultCode.PERSON_ALREADY_MEMBER
-            for birth in births:
-                self.oracle.enrol(plan_number, ORGANISATIONS.index(organisation), birth, now)
+            for birth, count in zip(births, units, strict=True):
+                self.oracle.enrol(plan_number, ORGANISATIONS.index(organisation), birth, now, count)
             return ResultCode.OK
 
         if twice:
@@ -220,7 +234,7 @@ class Driver:
             )
             return report, lambda now: oracle.investigate(claim, now)
         if claim.status == "settled":
-            payment = ConfirmPayment(claim=number, amount=claim.amount, receipt=person(number))
+            payment = ConfirmPayment(claim=number, amount=claim.payable, receipt=person(number))
             return payment, lambda now: oracle.pay(claim, now)
         if self.random.random() < 0.25:
             denial = Review(
@@ -250,6 +264,7 @@ class Driver:
             record = the_claim(state, claim.number)
             assert record.status is ClaimStatus[claim.status.upper()] is self.seen[claim.number]
             assert (record.deadline_ms, record.amount, record.claimed) == (claim.due, claim.amount, claim.claimed)
+            assert record.payable == (claim.payable if claim.status in ("settled", "paid") else 0)
             self._compare_assignment(claim)
             if claim.due:
                 expected_rows.append((claim.due, int(DEADLINE_OF[record.status]), claim.number))
@@ -265,7 +280,8 @@ class Driver:
         for oracle in self.oracle.plans:
             money, tally = load_plan(state, oracle.number), load_tally(state, oracle.number)
             ledgers = sum(s for m in self.oracle.members if m.plan == oracle.number for _, s in m.ledger)
-            assert money.debits == ledgers == oracle.payouts + oracle.fees + oracle.surplus
+            assert money.debits == ledgers == oracle.payouts + oracle.fees + oracle.surplus - oracle.sponsored
+            assert money.sponsored == oracle.sponsored
             assert (money.surplus, money.fees, money.payouts) == (oracle.surplus, oracle.fees, oracle.payouts)
             assert (money.paid, money.payable) == (oracle.paid, oracle.payouts - oracle.paid)
             assert tally.members == sum(member.plan == oracle.number for member in self.oracle.members)
@@ -299,7 +315,7 @@ class Driver:
             terms = self.oracle.plans[member.plan].terms
             digits = 10**terms.minor_digits
             lines = [
-                (item["cycle"], round(float(item["share"]) * digits))
+                (item["cycle"], round(float(item["charged"]) * digits))
                 for item in statement["items"]
                 if item["status"] == "settled"
             ]
@@ -307,7 +323,7 @@ class Driver:
             total = 0
             for item in statement["items"]:
                 if item["status"] == "settled":
-                    total += round(float(item["share"]) * digits)
+                    total += round(float(item["charged"]) * digits)
                     assert round(float(item["running_total"]) * digits) == total
             assert round(float(statement["total"]) * digits) == total
 

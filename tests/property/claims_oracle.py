@@ -33,6 +33,9 @@ class OracleMember:
     ledger: list[tuple[int, int]] = field(default_factory=list)
     open: int = 0
     paid: int = 0
+    units: int = 1
+    by_year: dict[int, int] = field(default_factory=dict)
+    """What each of the units was charged, by calendar year of the disclosure."""
 
     def shares_on(self, day: int) -> bool:
         return self.shares_from <= day and (self.until is None or day < self.until)
@@ -52,6 +55,7 @@ class OracleClaim:
     cycle: int = 0
     amount: int = 0
     missed: int = 0
+    payable: int = 0
 
 
 @dataclass
@@ -60,6 +64,7 @@ class OracleCycle:
     disclosure: int
     settlement: int
     sharers: list[OracleMember]
+    year: int = 0
 
 
 @dataclass
@@ -76,6 +81,7 @@ class OraclePlan:
     fees: int = 0
     payouts: int = 0
     paid: int = 0
+    sponsored: int = 0
 
 
 class Oracle:
@@ -85,6 +91,8 @@ class Oracle:
         self.plans: list[OraclePlan] = []
         self.members: list[OracleMember] = []
         self.claims: list[OracleClaim] = []
+        self.cut = 0
+        """What payouts were short of, in all."""
         for number, terms in enumerate(plans):
             first = self.day(terms, genesis_ms) + terms.calendar.cycle_days
             disclosure = self.midnight(terms, first)
@@ -132,7 +140,9 @@ class Oracle:
     def _disclose(self, plan: OraclePlan) -> None:
         day = self.day(plan.terms, plan.disclosure)
         sharers = [member for member in self.members if member.plan == plan.number and member.shares_on(day)]
-        plan.waiting = OracleCycle(plan.cycle, plan.disclosure, plan.settlement, sharers)
+        plan.waiting = OracleCycle(
+            plan.cycle, plan.disclosure, plan.settlement, sharers, (EPOCH + timedelta(days=day)).year
+        )
         plan.cycle += 1
         plan.disclosure = self.midnight(plan.terms, day + plan.terms.calendar.cycle_days)
         plan.settlement = plan.disclosure + plan.terms.calendar.settlement_after_days * DAY_MS
@@ -147,16 +157,53 @@ class Oracle:
             for claim in cases:
                 claim.cycle = cycle.number + 1
             return
-        payouts = sum(claim.amount for claim in cases)
-        fee = floor(Fraction(payouts * plan.terms.fee_bps, 10_000))
+        costs = plan.terms.costs
+        granted = payouts = sum(claim.amount for claim in cases)
+        fee = self._fee(plan, payouts)
         need = payouts + fee - plan.surplus
-        share = ceil(Fraction(need, len(cycle.sharers))) if need > 0 else 0
+        units = sum(member.units for member in cycle.sharers)
+        share = ceil(Fraction(need, units)) if need > 0 else 0
+        if costs.case_cap_minor_units and cases:
+            share = min(share, costs.case_cap_minor_units * len(cases))
+        collected = 0
         for member in cycle.sharers:
-            member.ledger.append((cycle.number, share))
-        plan.surplus = share * len(cycle.sharers) - need
-        plan.fees += fee
+            charge, before = share, member.by_year.get(cycle.year, 0)
+            if costs.year_cap_minor_units:
+                charge = min(share, costs.year_cap_minor_units - before)
+            member.by_year[cycle.year] = before + charge
+            member.ledger.append((cycle.number, charge * member.units))
+            collected += charge * member.units
+        available = plan.surplus + collected
+        if costs.sponsor:
+            plan.sponsored += max(0, payouts + fee - available)
+            available = max(available, payouts + fee)
+        step = 1 << 40
+        while payouts + self._fee(plan, payouts) > available:
+            # The largest sum that can be paid, found by giving up ever smaller steps.
+            while step > 1 and payouts - step + self._fee(plan, payouts - step) < available:
+                step //= 2
+            payouts -= step
+        for claim, part in zip(cases, self._largest_remainder(payouts, [claim.amount for claim in cases]), strict=True):
+            claim.payable = part
+        plan.surplus = available - payouts - self._fee(plan, payouts)
+        plan.fees += self._fee(plan, payouts)
         plan.payouts += payouts
-        plan.history.append((cycle.number, len(cycle.sharers), share, len(cases)))
+        self.cut += granted - payouts
+        plan.history.append((cycle.number, units, share, len(cases)))
+
+    @staticmethod
+    def _fee(plan: OraclePlan, payouts: int) -> int:
+        return floor(Fraction(payouts * plan.terms.fee_bps, 10_000))
+
+    @staticmethod
+    def _largest_remainder(total: int, amounts: list[int]) -> list[int]:
+        exact = [Fraction(amount * total, sum(amounts)) for amount in amounts]
+        parts = [floor(part) for part in exact]
+        while sum(parts) < total:
+            # The first of those that are furthest below their exact part.
+            behind = [part - floor_ for part, floor_ in zip(exact, parts, strict=True)]
+            parts[behind.index(max(behind))] += 1
+        return parts
 
     def _claim_due(self, claim: OracleClaim) -> None:
         plan = self.plans[claim.plan]
@@ -189,7 +236,9 @@ class Oracle:
 
     # Actions.
 
-    def enrol(self, plan_number: int, organisation: int, birth: tuple[int, int], now: int) -> None:
+    def enrol(
+        self, plan_number: int, organisation: int, birth: tuple[int, int], now: int, units: int = 1
+    ) -> OracleMember:
         terms = self.plans[plan_number].terms
         today = self.day(terms, now)
         covered = today + (terms.waiting_days or 1)
@@ -199,7 +248,9 @@ class Oracle:
             end = (datetime(birth[0] + terms.cover_until_age_years, birth[1], 1) - EPOCH).days
             until = max(end, shares)
         member = OracleMember(len(self.members) + 1, plan_number, organisation, birth, today, covered, shares, until)
+        member.units = units
         self.members.append(member)
+        return member
 
     def file(
         self, member: OracleMember, day: int, accident: bool, observation: int, listed: int, asked: int, now: int
@@ -251,7 +302,7 @@ class Oracle:
     def pay(self, claim: OracleClaim, now: int) -> None:
         plan = self.plans[claim.plan]
         claim.status, claim.due = "paid", 0
-        plan.paid += claim.amount
+        plan.paid += claim.payable
         member = claim.member
         member.open -= 1
         member.paid += 1

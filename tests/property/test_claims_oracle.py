@@ -32,8 +32,8 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
     """A generator that never gets far would prove nothing."""
     codes: dict[ResultCode, int] = {}
     statuses: dict[str, int] = {}
-    carried = shared = missed = 0
-    for seed in range(20):
+    carried = shared = missed = cut = sponsored = capped = 0
+    for seed in range(36):
         driver = Driver(seed)
         driver.run(70)
         for code, count in driver.codes.items():
@@ -41,7 +41,12 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
         for claim in driver.oracle.claims:
             statuses[claim.status] = statuses.get(claim.status, 0) + 1
             missed += claim.missed
+        cut += driver.oracle.cut > 0
         for plan in driver.oracle.plans:
+            cap = plan.terms.costs.year_cap_minor_units
+            years = [member.by_year for member in driver.oracle.members if member.plan == plan.number]
+            capped += cap > 0 and any(cap in year.values() for year in years)
+            sponsored += plan.sponsored > 0
             shared += sum(share > 0 for _, _, share, _ in plan.history)
             carried += sum(cases < 0 for _, _, _, cases in plan.history)
     assert set(codes) >= {
@@ -62,6 +67,7 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
     }
     assert {"paid", "denied", "closed_denied", "filed", "investigated", "settled"} <= set(statuses)
     assert min(statuses["paid"], statuses["denied"], statuses["closed_denied"], shared, carried, missed) > 5
+    assert min(cut, sponsored, capped) > 2
 
 
 @settings(max_examples=10, deadline=None)

@@ -59,7 +59,7 @@ def test_header_and_certificate_are_arrays_in_field_order() -> None:
 def test_a_transaction_can_be_built_with_any_msgpack() -> None:
     """What docs/protocol.md says is enough to write a client in another language."""
     key = SigningKey(bytes(32))
-    actions = [[20, "critical-illness", [[DIGEST, 23_000, b"", 0]]]]
+    actions = [[20, "critical-illness", [[DIGEST, 23_000, b"", 0, 1]]]]
     signed = msgpack.packb(["weal/transaction/1", DIGEST, key.public, 7, 1_800_000_000_000, actions], use_bin_type=True)
     fields = [DIGEST, key.public, 7, 1_800_000_000_000, actions, key.sign(signed)]
     action = Enrol(plan="critical-illness", members=(NewMember(person=DIGEST, birth_month=23_000),))

@@ -101,6 +101,8 @@ class NewMember(Wire, frozen=True, kw_only=True):
     """Ed25519 public key with which the member may file claims, 32 bytes, or b""."""
     payer: Annotated[int, Meta(ge=-MAX_BATCH, le=2**53 - 1)] = 0
     """0: pays for itself; above 0: number of the member who pays; -(i + 1): index i, earlier in this batch."""
+    units: Annotated[int, Meta(ge=1, le=10)] = 1
+    """How many shares the person pays of each cycle."""
 
 
 class Enrol(Wire, frozen=True, kw_only=True, tag=20):
@@ -231,3 +233,18 @@ class LiftStay(Wire, frozen=True, kw_only=True, tag=34):
     order: Commitment
     clause: ClauseNumber = ""
     """With REFUSE: the clause that the court applies."""
+
+
+Sum = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+"""A sum of many shares or payouts, minor units."""
+
+
+class RecordReceipt(Wire, frozen=True, kw_only=True, tag=45):
+    """A payment organisation has received money for a plan from an organisation: what it collected from its
+    members, or what it bears as the plan's sponsor."""
+
+    plan: PlanCode
+    organisation: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
+    amount: Sum
+    receipt: Commitment
+    sponsor: bool = False

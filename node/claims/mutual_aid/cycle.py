@@ -11,17 +11,22 @@ from msgspec.structs import replace
 from node.claims.events import EventKind
 from node.claims.genesis import Role
 from node.claims.module import InvariantBroken, Scope
-from node.claims.money import settle
+from node.claims.money import Settlement, settle
 from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.cases import add_case, close_case, reduce_cases
+from node.claims.mutual_aid.cohorts import charge_cohorts, disclose_cohorts
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import take_head_counts
 from node.claims.mutual_aid.records import (
     CycleRecord,
     CycleStatus,
+    load_cohorts,
     load_plan,
+    load_receivables,
     load_tally,
     save_cycle,
     save_plan,
+    save_receivables,
     the_claim,
     the_cycle,
 )
@@ -43,6 +48,7 @@ def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None
     day = plan.day_of(due_ms)
     units = take_head_counts(scope, number, day, record.units)
     members = sum(units)
+    disclose_cohorts(scope, number, record.cycle, day, units)
     cycle = CycleRecord(
         status=CycleStatus.DISCLOSED,
         version=plan.terms_on(day).plan.version,
@@ -90,24 +96,36 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     if (cycle.accumulated, cycle.members) != (record.accumulated, sum(cycle.units)):
         # Bills are differences of `accumulated`: if it moved since the disclosure, they no longer add up to debits.
         raise InvariantBroken(f"cycle {index} of plan {plan.code} was disclosed at other totals than it is settled")
-    payouts = record.confirmed_amount
+    terms = plan.terms_on(cycle.day).plan
+    cohorts = load_cohorts(scope.state, number)
     result = settle(
-        payouts=payouts,
-        fee_bps=plan.terms_on(cycle.day).plan.fee_bps,
+        payouts=record.confirmed_amount,
+        fee_bps=terms.fee_bps,
         surplus=record.surplus,
         members=cycle.members,
+        share_cap=terms.costs.case_cap_minor_units * record.confirmed_cases or None,
+        cohorts=[(sum(one.units), one.charged) for one in cohorts.cohorts] if cohorts is not None else (),
+        year_cap=terms.costs.year_cap_minor_units,
+        sponsored=bool(terms.costs.sponsor),
     )
-    if result.surplus < 0 or (result.share and result.surplus >= cycle.members):
+    if result.surplus < 0 or (result.share and not result.capped and result.surplus >= cycle.members):
         raise InvariantBroken(f"cycle {index} of plan {plan.code} leaves a surplus of {result.surplus}")
+    if result.payouts < record.confirmed_amount:
+        reduce_cases(scope, number, result.payouts)
+    _charge_organisations(scope, number, cycle, result, terms.costs.year_cap_minor_units)
     settled = replace(
         cycle,
         status=CycleStatus.SETTLED,
         cases=record.confirmed_cases,
-        payouts=payouts,
+        payouts=result.payouts,
         fee=result.fee,
+        surplus_before=record.surplus,
         surplus_after=result.surplus,
         share=result.share,
         accumulated=record.accumulated + result.share,
+        granted=record.confirmed_amount,
+        collected=result.collected,
+        sponsored=result.sponsored,
     )
     save_cycle(scope, number, index, settled)
     after = replace(
@@ -115,14 +133,29 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         accumulated=record.accumulated + result.share,
         surplus=result.surplus,
         debits=record.debits + result.collected,
-        payouts=record.payouts + payouts,
+        payouts=record.payouts + result.payouts,
         fees=record.fees + result.fee,
-        payable=record.payable + payouts,
+        payable=record.payable + result.payouts,
         confirmed_amount=0,
         confirmed_cases=0,
+        sponsored=record.sponsored + result.sponsored,
+        granted=record.granted + record.confirmed_amount,
     )
     save_plan(scope, number, after)
     scope.emit(EventKind.CYCLE_SETTLED, plan=number, subject=index, value=result.share)
+
+
+def _charge_organisations(scope: Scope, number: int, cycle: CycleRecord, result: Settlement, year_cap: int) -> None:
+    """Each organisation owes the charges of its members, whether it has collected them or not."""
+    if not result.collected:
+        return
+    if result.charges:
+        owed = charge_cohorts(scope, number, result.charges, year_cap)
+    else:
+        owed = tuple(units * result.share for units in cycle.units)
+    before = load_receivables(scope.state, number)
+    debits = tuple(old + new for old, new in zip(before.debits, owed, strict=True))
+    save_receivables(scope, number, replace(before, debits=debits))
 
 
 def publish_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
@@ -155,13 +188,7 @@ def confirm_claim(_: Registry, scope: Scope, due_ms: int, number: int) -> None:
         value=claim.amount,
         at_ms=due_ms,
     )
-    record = load_plan(scope.state, claim.plan)
-    confirmed = replace(
-        record,
-        confirmed_amount=record.confirmed_amount + claim.amount,
-        confirmed_cases=record.confirmed_cases + 1,
-    )
-    save_plan(scope, claim.plan, confirmed)
+    add_case(scope, number, claim)
 
 
 def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
@@ -189,6 +216,7 @@ def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     if cycle.status is not CycleStatus.SETTLED:
         raise InvariantBroken(f"claim {number} is due before cycle {claim.cycle} of its plan")
     hours = step_hours(terms_of(registry, scope, claim), ClaimStatus.SETTLED)
+    payable = close_case(scope, number, claim)
     move(
         scope,
         number,
@@ -196,6 +224,7 @@ def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         EventKind.CLAIM_SETTLED,
         deadline_ms=due_ms + hours * HOUR_MS,
         assigned=assign(registry, Role.PAYMENT, number, 0),
-        value=claim.amount,
+        value=payable,
         at_ms=due_ms,
+        payable=payable,
     )

@@ -15,12 +15,14 @@ from node.claims.events import EventKind
 from node.claims.genesis import PlanTerms
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import Enrol, NewMember
+from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.records import (
     Counters,
     DayChange,
     Exit,
     MemberRecord,
     PlanTally,
+    load_cohorts,
     load_counters,
     load_member,
     load_tally,
@@ -45,15 +47,19 @@ def enrol(registry: Registry, scope: Scope, action: Enrol) -> ResultCode:
         return ResultCode.LIMIT_REACHED
     today = plan.day_of(scope.now_ms)
     terms = plan.terms_on(today).plan
+    # Exits are booked by cohort too if the plan has a yearly cap.
+    exits: dict[tuple[int, int], int] | None = None if load_cohorts(scope.state, plan.number) is None else {}
     changes: dict[int, int] = {}
     for index, entry in enumerate(action.members):
-        code = _enrol_one(scope, plan, terms, today, entry, first, index, changes)
+        code = _enrol_one(scope, plan, terms, today, entry, first, index, changes, exits)
         if code:
             scope.detail = f"member {index}"
             return code
     organisation = scope.sender.organisation
     for day, change in changes.items():
         change_head_count(scope, plan.number, day, organisation, change)
+    for (until_day, share_day), units in (exits or {}).items():
+        change_cohort_exit(scope, plan.number, until_day, organisation, share_day, units)
     save_counters(scope, Counters(next_member=first + count, next_claim=counters.next_claim))
     tally = load_tally(scope.state, plan.number)
     save_tally(scope, plan.number, PlanTally(members=tally.members + count, claims=tally.claims))
@@ -70,6 +76,7 @@ def _enrol_one(
     first: int,
     index: int,
     changes: dict[int, int],
+    exits: dict[tuple[int, int], int] | None,
 ) -> ResultCode:
     state, number = scope.state, first + index
     person_key = keys.person(plan.number, entry.person)
@@ -93,8 +100,10 @@ def _enrol_one(
     until_day = 0
     if terms.cover_until_age_years:
         until_day = max(birthday(entry.birth_month, terms.cover_until_age_years), share_day)
-        changes[until_day] = changes.get(until_day, 0) - 1
-    changes[share_day] = changes.get(share_day, 0) + 1
+        changes[until_day] = changes.get(until_day, 0) - entry.units
+        if exits is not None:
+            exits[until_day, share_day] = exits.get((until_day, share_day), 0) + entry.units
+    changes[share_day] = changes.get(share_day, 0) + entry.units
     member = MemberRecord(
         plan=plan.number,
         organisation=scope.sender.organisation,
@@ -110,6 +119,7 @@ def _enrol_one(
         last_claim=0,
         open_claims=0,
         paid_claims=0,
+        units=entry.units,
     )
     save_member(scope, number, member)
     state.put(person_key, encode((number,)))
@@ -122,19 +132,22 @@ def _may_pay(scope: Scope, plan: int, payer: int) -> bool:
     return head is not None and head.plan == plan and head.payer == 0
 
 
-def end_membership(scope: Scope, number: int, member: MemberRecord, last_day: int) -> MemberRecord:
-    """The member leaves after `last_day`, having been paid. Returns the record; the caller saves it.
+def end_membership(
+    scope: Scope, number: int, member: MemberRecord, last_day: int, exit: Exit = Exit.AIDED
+) -> MemberRecord:
+    """The member leaves after `last_day`. Returns the record; the caller saves it.
 
-    The exit that was foreseen by age is taken back, so that the member is subtracted once.
+    The exit that was foreseen by age is taken back, so that the member is subtracted once. Who leaves before
+    the day of beginning to share never shares at all.
     """
     until_day = last_day + 1
     if member.until_day and member.until_day <= until_day:
         return member
-    # A member paid for an accident before the day it would have begun to share never shares at all.
-    until_day = max(until_day, member.share_day)
+    if exit is Exit.AIDED:
+        until_day = max(until_day, member.share_day)
     if member.until_day:
-        change_head_count(scope, member.plan, member.until_day, member.organisation, 1)
-    change_head_count(scope, member.plan, until_day, member.organisation, -1)
+        _book_exit(scope, member, member.until_day, 1)
+    _book_exit(scope, member, until_day, -1)
     scope.emit(
         EventKind.MEMBER_LEFT,
         plan=member.plan,
@@ -142,11 +155,19 @@ def end_membership(scope: Scope, number: int, member: MemberRecord, last_day: in
         organisation=member.organisation,
         value=until_day,
     )
-    return replace(member, until_day=until_day, exit=Exit.AIDED)
+    return replace(member, until_day=until_day, exit=exit)
+
+
+def _book_exit(scope: Scope, member: MemberRecord, until_day: int, sign: int) -> None:
+    """-1: the member is subtracted from the head count on `until_day`; 1: that is taken back."""
+    day = max(until_day, member.share_day)
+    change_head_count(scope, member.plan, day, member.organisation, sign * member.units)
+    if load_cohorts(scope.state, member.plan) is not None:
+        change_cohort_exit(scope, member.plan, day, member.organisation, member.share_day, -sign * member.units)
 
 
 def change_head_count(scope: Scope, plan: int, day: int, organisation: int, change: int) -> None:
-    """From 00:00 of `day`, `change` more members of `organisation` share the plan's cost."""
+    """From 00:00 of `day`, `change` more units of members of `organisation` share the plan's cost."""
     key = keys.day_change(plan, day, organisation)
     raw = scope.state.get(key)
     total = change + (decode_trusted(DayChange, raw).change if raw is not None else 0)

@@ -8,7 +8,18 @@ from typing import ClassVar, Final
 
 from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
-from node.claims.mutual_aid import cycle, filing, intake, membership, objections, refusals, stays, steps
+from node.claims.mutual_aid import (
+    cycle,
+    filing,
+    intake,
+    invariants,
+    membership,
+    objections,
+    receipts,
+    refusals,
+    stays,
+    steps,
+)
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
     ConfirmPayment,
@@ -19,6 +30,7 @@ from node.claims.mutual_aid.actions import (
     Investigate,
     LiftStay,
     Object,
+    RecordReceipt,
     Recuse,
     ResubmitClaim,
     ReturnClaim,
@@ -26,18 +38,13 @@ from node.claims.mutual_aid.actions import (
     StayClaim,
     WithdrawClaim,
 )
-from node.claims.mutual_aid.lifecycle import STATUSES
+from node.claims.mutual_aid.opening import open_plan
 from node.claims.mutual_aid.records import (
     Counters,
-    PlanState,
-    PlanTally,
     load_plan,
-    load_tally,
     save_counters,
-    save_plan,
-    save_tally,
 )
-from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.mutual_aid.transitions import DeadlineKind
 from node.claims.registry import plan_rows
 from node.claims.state import ReadState
 from node.claims.wire import Wire
@@ -47,7 +54,7 @@ PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
     Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim),
     Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse),
     Role.REVIEWER: (Review, DecideObjection, Recuse),
-    Role.PAYMENT: (ConfirmPayment,),
+    Role.PAYMENT: (ConfirmPayment, RecordReceipt),
     Role.REGULATOR: (StayClaim, LiftStay),
 }
 """All that organisations may do here. What is not in it is forbidden."""
@@ -79,6 +86,7 @@ class MutualAid(Module):
             DecideObjection: partial(objections.decide_objection, self.registry),
             StayClaim: partial(stays.stay, self.registry),
             LiftStay: partial(stays.lift, self.registry),
+            RecordReceipt: partial(receipts.record_receipt, self.registry),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -109,51 +117,12 @@ class MutualAid(Module):
         for number, versions in enumerate(self.registry.genesis_plans()):
             for key, row in plan_rows(number, versions):
                 scope.state.put(key, row)
-            plan = self.registry.plan(scope.state, number)
-            disclosure_ms, settlement_ms = plan.next_cycle(scope.now_ms)
-            opened = PlanState(
-                cycle=1,
-                disclosure_ms=disclosure_ms,
-                settlement_ms=settlement_ms,
-                units=(0,) * len(self.registry.names),
-                members=0,
-                accumulated=0,
-                surplus=0,
-                debits=0,
-                payouts=0,
-                fees=0,
-                payable=0,
-                paid=0,
-                confirmed_amount=0,
-                confirmed_cases=0,
-            )
-            save_plan(scope, plan.number, opened)
-            save_tally(scope, plan.number, PlanTally(members=0, claims=(0,) * STATUSES))
-            scope.schedule(DeadlineKind.PLAN_DISCLOSURE, disclosure_ms, plan.number)
+            open_plan(self.registry, scope, self.registry.plan(scope.state, number))
 
     def check(self, state: ReadState, kind: str, number: int) -> None:
         if kind != "plan":
             return
-        plan = load_plan(state, number)
-        claims = load_tally(state, number).claims
-        # A cycle is settled before its claims are told, one deadline row each.
-        unpaid = claims[ClaimStatus.CONFIRMED] - plan.confirmed_cases + claims[ClaimStatus.SETTLED]
-        unpaid += claims[ClaimStatus.PAYMENT_STAYED]
-        broken = [
-            text
-            for text, holds in (
-                ("debits = payouts + fees + surplus", plan.debits == plan.payouts + plan.fees + plan.surplus),
-                ("settled = payable + paid", plan.payouts == plan.payable + plan.paid),
-                ("members = sum of the organisations' members", plan.members == sum(plan.units)),
-                ("something is payable while claims wait for payment", (plan.payable > 0) == (unpaid > 0)),
-                ("something is confirmed while cases are", (plan.confirmed_amount > 0) == (plan.confirmed_cases > 0)),
-                (
-                    "no amount or count is negative",
-                    min(plan.surplus, plan.payable, plan.confirmed_amount, unpaid, *plan.units, *claims) >= 0,
-                ),
-            )
-            if not holds
-        ]
+        broken = invariants.broken_equations(state, number)
         if broken:
-            code = self.registry.plan(state, number).code
-            raise InvariantBroken(f"plan {code}: not true: {'; '.join(broken)}: {plan}")
+            code, record = self.registry.plan(state, number).code, load_plan(state, number)
+            raise InvariantBroken(f"plan {code}: not true: {'; '.join(broken)}: {record}")

@@ -26,6 +26,14 @@ class Exit(IntEnum):
     """By age, or never if until_day is 0."""
     AIDED = 1
     """Paid, under terms that end membership with it."""
+    LEFT = 2
+    """By the member's own wish."""
+    REMOVED = 3
+    """In arrears for longer than the plan allows."""
+    MOVED = 4
+    """To another plan, or to another number of units."""
+    VOID = 5
+    """The health declaration was untrue."""
 
 
 class MemberRecord(Wire, frozen=True, kw_only=True):
@@ -53,6 +61,17 @@ class MemberRecord(Wire, frozen=True, kw_only=True):
     paid_claims: int
     objected_cycle: int = 0
     """The cycle in which the member last objected, or 0."""
+    units: int = 1
+    """How many shares the member pays of each cycle."""
+    last_dependant: int = 0
+    """The newest member for whom this one pays, or 0; they link back through `previous_dependant`."""
+    previous_dependant: int = 0
+    dependants: int = 0
+    """How many they are, those who left included."""
+    moved_to: int = 0
+    """The record in which the membership goes on, or 0."""
+    came_from: int = 0
+    """The same person's record before this one, in this plan or another, or 0."""
 
 
 class ReviewNote(Wire, frozen=True, kw_only=True):
@@ -130,6 +149,10 @@ class ClaimRecord(Wire, frozen=True, kw_only=True):
     """The last order of a regulator."""
     reviews: tuple[ReviewNote, ...] = ()
     """Every review so far, in the order in which they came."""
+    payable: int = 0
+    """What the settlement of its cycle gave it: `amount`, or less if the cycle was short of money."""
+    deducted: int = 0
+    """The part of `payable` that paid the member's own arrears."""
 
 
 class DayChange(Wire, frozen=True, kw_only=True):
@@ -161,6 +184,18 @@ class PlanState(Wire, frozen=True, kw_only=True):
     confirmed_amount: int
     """Confirmed and not yet settled."""
     confirmed_cases: int
+    sponsored: int = 0
+    """Shortfalls booked to sponsors."""
+    sponsor_receipts: int = 0
+    clawback: int = 0
+    """Payouts that came back; they and their part of the fee flowed into the surplus."""
+    receivable_back: int = 0
+    """To be paid back and not yet: upheld, less what came back and what was written off."""
+    written_off: int = 0
+    receipts: int = 0
+    """What organisations have handed over of their members' shares."""
+    granted: int = 0
+    """What the settled cases were granted; `payouts` is less if a cycle was short and had no sponsor."""
 
 
 class PlanTally(Wire, frozen=True, kw_only=True):
@@ -198,6 +233,48 @@ class CycleRecord(Wire, frozen=True, kw_only=True):
     share: int = 0
     accumulated: int = 0
     """Sum of all shares up to and including this cycle."""
+    granted: int = 0
+    """What the cases were granted; `payouts` is less if the cycle was short and has no sponsor."""
+    collected: int = 0
+    """What the members are charged, caps applied."""
+    sponsored: int = 0
+    """What the sponsor bears."""
+
+
+class Cohort(Wire, frozen=True, kw_only=True):
+    """Members who began to share in the same cycle; of earlier years all together."""
+
+    cycle: int
+    """The first one they share in; 0 for all who shared before this year."""
+    day: int
+    """Its disclosure; of the merged cohort, the last disclosure before this year."""
+    units: tuple[int, ...]
+    """Of each organisation."""
+    charged: int = 0
+    """What each unit was charged this year."""
+
+
+class Cohorts(Wire, frozen=True, kw_only=True):
+    """All who share, by when they began, of a plan with a yearly cap. As of the last disclosure."""
+
+    year: int
+    cohorts: tuple[Cohort, ...]
+    """In order of their cycles; the merged one first."""
+
+
+class Receivables(Wire, frozen=True, kw_only=True):
+    """What each organisation owes a plan for its members, and what it has handed over. Minor units."""
+
+    debits: tuple[int, ...]
+    receipts: tuple[int, ...]
+
+
+class CaseRow(Wire, frozen=True, kw_only=True):
+    """A confirmed claim until it is told of its settlement."""
+
+    granted: int
+    payable: int = -1
+    """After a settlement that was short of money; -1: what was granted."""
 
 
 def load_member(state: ReadState, number: int) -> MemberRecord | None:
@@ -227,6 +304,16 @@ def load_tally(state: ReadState, plan: int) -> PlanTally:
     return decode_trusted(PlanTally, _present(state, keys.plan_tally(plan)))
 
 
+def load_cohorts(state: ReadState, plan: int) -> Cohorts | None:
+    """None: the plan has no yearly cap."""
+    raw = state.get(keys.cohorts(plan))
+    return None if raw is None else decode_trusted(Cohorts, raw)
+
+
+def load_receivables(state: ReadState, plan: int) -> Receivables:
+    return decode_trusted(Receivables, _present(state, keys.receivables(plan)))
+
+
 def the_member(state: ReadState, number: int) -> MemberRecord:
     """A member that a record of ours names."""
     return decode_trusted(MemberRecord, _present(state, keys.member(number)))
@@ -254,6 +341,15 @@ def save_plan(scope: Scope, plan: int, record: PlanState) -> None:
 
 def save_cycle(scope: Scope, plan: int, number: int, cycle: CycleRecord) -> None:
     scope.state.put(keys.cycle(plan, number), encode(cycle))
+
+
+def save_cohorts(scope: Scope, plan: int, cohorts: Cohorts) -> None:
+    scope.state.put(keys.cohorts(plan), encode(cohorts))
+
+
+def save_receivables(scope: Scope, plan: int, receivables: Receivables) -> None:
+    scope.state.put(keys.receivables(plan), encode(receivables))
+    scope.touch("plan", plan)
 
 
 def save_tally(scope: Scope, plan: int, tally: PlanTally) -> None:

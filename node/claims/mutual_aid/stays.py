@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import LiftStay, Reason, StayClaim, StayEnd
+from node.claims.mutual_aid.cases import drop_case
 from node.claims.mutual_aid.lifecycle import move, release_member
-from node.claims.mutual_aid.records import ClaimRecord, load_plan, save_plan, the_claim
+from node.claims.mutual_aid.records import ClaimRecord, load_plan, the_claim
 from node.claims.mutual_aid.refusals import terms_of
 from node.claims.mutual_aid.steps import current_claim, next_disclosure
 from node.claims.mutual_aid.transitions import RESUMED, TRANSITIONS, ClaimStatus
@@ -39,7 +40,7 @@ def stay(registry: Registry, scope: Scope, action: StayClaim) -> ResultCode:
             "stayed_assigned": claim.assigned,
         }
         if claim.status is ClaimStatus.CONFIRMED:
-            _leave_cycle(scope, claim)
+            drop_case(scope, action.claim, claim)
         claim = replace(claim, **kept)
     until_ms = scope.now_ms + action.days * DAY_MS
     move(
@@ -54,16 +55,6 @@ def stay(registry: Registry, scope: Scope, action: StayClaim) -> ResultCode:
         order=action.order,
     )
     return ResultCode.OK
-
-
-def _leave_cycle(scope: Scope, claim: ClaimRecord) -> None:
-    record = load_plan(scope.state, claim.plan)
-    left = replace(
-        record,
-        confirmed_amount=record.confirmed_amount - claim.amount,
-        confirmed_cases=record.confirmed_cases - 1,
-    )
-    save_plan(scope, claim.plan, left)
 
 
 def lift(registry: Registry, scope: Scope, action: LiftStay) -> ResultCode:

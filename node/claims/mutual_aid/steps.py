@@ -29,6 +29,7 @@ from node.claims.mutual_aid.actions import (
 from node.claims.mutual_aid.assignment import assign, rotation
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import end_membership
+from node.claims.mutual_aid.receipts import can_pay
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     ReviewNote,
@@ -302,14 +303,16 @@ def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) ->
     claim, code = claim_for(registry, scope, action.claim, ClaimStatus.SETTLED)
     if claim is None:
         return code
-    if action.amount != claim.amount:
+    if action.amount != claim.payable:
         return ResultCode.WRONG_PAYMENT_AMOUNT
+    if not can_pay(registry, scope, claim):
+        return ResultCode.NOT_COLLECTED_YET
     move(
         scope,
         action.claim,
         claim,
         EventKind.CLAIM_PAID,
-        value=claim.amount,
+        value=claim.payable,
         actor=scope.sender.organisation,
         payer=scope.sender.organisation,
         receipt=action.receipt,
@@ -318,7 +321,7 @@ def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) ->
     save_plan(
         scope,
         claim.plan,
-        replace(record, payable=record.payable - claim.amount, paid=record.paid + claim.amount),
+        replace(record, payable=record.payable - claim.payable, paid=record.paid + claim.payable),
     )
     member = the_member(scope.state, claim.member)
     member = replace(member, open_claims=member.open_claims - 1, paid_claims=member.paid_claims + 1)

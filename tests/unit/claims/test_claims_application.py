@@ -27,6 +27,7 @@ from node.claims.mutual_aid.actions import (
     LiftStay,
     Object,
     Paper,
+    RecordReceipt,
     Recuse,
     ResubmitClaim,
     ReturnClaim,
@@ -66,6 +67,7 @@ ACTIONS: tuple[Action, ...] = (
     ConfirmKey(epoch=9, dealings=person(1)),
     RefuseKey(epoch=9, reason=RefusalReason.ABANDONED),
     *EVIDENCE_ACTIONS,
+    RecordReceipt(plan=CODE, organisation="a", amount=1, receipt=person(1)),
 )
 MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordEvidence: tuple(Role),
@@ -88,6 +90,7 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     ConfirmKey: tuple(Role),
     RefuseKey: tuple(Role),
     **EVIDENCE_MAY,
+    RecordReceipt: (Role.PAYMENT,),
 }
 """Written out, and not taken from the product's own table: a row that changes there has to change here too."""
 MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim, *EVIDENCE_MEMBERS_MAY)

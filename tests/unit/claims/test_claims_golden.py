@@ -41,6 +41,7 @@ from node.claims.mutual_aid.actions import (
     Object,
     Paper,
     Reason,
+    RecordReceipt,
     Recuse,
     ResubmitClaim,
     ReturnClaim,
@@ -50,7 +51,10 @@ from node.claims.mutual_aid.actions import (
     WithdrawClaim,
 )
 from node.claims.mutual_aid.records import (
+    CaseRow,
     ClaimRecord,
+    Cohort,
+    Cohorts,
     Counters,
     CycleRecord,
     CycleStatus,
@@ -59,6 +63,7 @@ from node.claims.mutual_aid.records import (
     MemberRecord,
     PlanState,
     PlanTally,
+    Receivables,
     ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
@@ -115,6 +120,7 @@ ACTIONS: tuple[Action, ...] = (
     ConfirmKey(epoch=1, dealings=person(4)),
     RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
     *EVIDENCE_ACTIONS,
+    RecordReceipt(plan="critical-illness", organisation="a", amount=32_400_000, receipt=person(14)),
 )
 
 CLAIM = ClaimRecord(
@@ -210,6 +216,15 @@ RECORDS: tuple[Wire, ...] = (
         share=32_400,
         accumulated=32_400,
     ),
+    Cohorts(
+        year=2026,
+        cohorts=(
+            Cohort(cycle=0, day=20_443, units=(900, 0, 0, 0), charged=18_800),
+            Cohort(cycle=8, day=20_564, units=(100, 0, 0, 0)),
+        ),
+    ),
+    Receivables(debits=(32_400_000, 0, 0, 0), receipts=(32_400_000, 0, 0, 0)),
+    CaseRow(granted=30_000_000, payable=29_999_999),
     ClaimsEvent(kind=EventKind.CLAIM_FILED, plan=0, subject=45, organisation=3, value=30_000_000),
     Receipt(
         transaction=person(10),
@@ -287,6 +302,10 @@ KEYS: dict[str, bytes] = {
     "key dealing 1 3": keys.key_dealing(1, 3),
     "key refusal 1 3": keys.key_refusal(1, 3),
     "holder of a paper": keys.value_holder(ValueKind.PAPER, person(4)),
+    "cohorts 0": keys.cohorts(0),
+    "cohort exit 0 20605 1 20544": keys.cohort_exit(0, 20_605, 1, 20_544),
+    "receivables 0": keys.receivables(0),
+    "case 0 45": keys.case(0, 45),
 }
 
 
@@ -329,6 +348,7 @@ def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
         "Recipient",
         "Opening",
     }
+    inside |= {"Calendar", "StepDeadlines", "Clause", "ClaimRules", "ReviewNote", "Costs", "Cohort"}
     assert {kind.__name__ for kind in kinds - shown} == inside
 
 

@@ -210,7 +210,7 @@ def test_an_acceptance_has_no_room_for_free_text(evidence: bytes, code: int) -> 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"confirmed_amount": 101}, "payable while claims wait"),
+        ({"confirmed_amount": 101}, "payable unless claims wait"),
         ({"confirmed_amount": 0}, "payable while claims wait"),
         ({"confirmed_cases": 2}, "other than 2 confirmed"),
         ({"confirmed_cases": 0, "confirmed_amount": 0}, "other than 0 confirmed"),
