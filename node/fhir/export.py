@@ -234,7 +234,7 @@ class _Letter:
         claim = self._claim
         codes = [f"claim-{claim['status']}"]
         codes += ["accident"] if claim["accident"] else []
-        codes += ["deadline-missed"] * bool(claim["passed_on"])
+        codes += ["passed-on"] * bool(claim["passed_on"])
         codes += [f"denied-{claim['denial']['reason']}"] if claim["denial"] else []
         return [{"number": number, "type": "display", "text": code} for number, code in enumerate(codes, 1)]
 

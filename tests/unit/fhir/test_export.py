@@ -147,7 +147,7 @@ def test_a_refusal_gives_reason_clause_and_evidence_item(kind: ResourceKind, sta
     assert entries["denial-evidence"]["reason"]["coding"][0]["code"] == person(3).hex()
     assert [note["text"] for note in document["processNote"]] == [
         f"claim-{word(status)}",
-        "deadline-missed",
+        "passed-on",
         "denied-evidence-false",
     ]
     assert document["outcome"] == "complete" and "payment" not in document
