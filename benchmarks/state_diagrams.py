@@ -7,8 +7,8 @@ Every module-level table of `node.claims` whose name ends in TRANSITIONS, `(stat
 is a life: a new table is drawn without being registered anywhere, and a test fails until its picture is committed.
 
 A box is a status, and each of its rows is one line of the table: what happens, and where it leads. The text alone is
-the whole table. The lines repeat it for the eye: they leave from their row, forward to the right, back (dashed) to
-the left. What happens from everywhere alike (withdrawal, a stay) would only be a tangle and is left to the text.
+the whole table. The lines repeat it for the eye: down to what comes next, and up (dashed) to what begins again. What
+happens from everywhere alike (withdrawal, a stay) would only be a tangle and is left to the text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import argparse
 import importlib
 import pkgutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import pairwise
@@ -29,12 +28,14 @@ import node.claims
 from benchmarks.layers import Box, Line, arrange
 
 IMAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
-EVERYWHERE: Final = 3
+EVERYWHERE: Final = 4
 """From so many statuses on, one and the same step into one and the same status is written and not drawn."""
 ROW, HEAD, PAD = 17, 24, 10
 LETTER, BOLD_LETTER = 6.9, 7.6
 """Pixels: a row, a box's head, its margin; the mean width of a letter, wide enough for any reader's font."""
-MARGIN: Final = 24
+MARGIN, TITLE_LETTER = 24, 9
+_NAMES: Final = {"item": "evidence-item"}
+"""Where the code's own word says too little."""
 _STYLE: Final = (
     "text{font:12px Helvetica,Arial,sans-serif;fill:#1f2933}.name{font-weight:bold;font-size:12.5px}"
     ".to{fill:#52606d}.due{fill:#9a5b00;font-size:11px}.title{font-size:16px;font-weight:bold}"
@@ -50,8 +51,8 @@ class Life(NamedTuple):
     name: str
     """Such as "claim", of ClaimStatus."""
     table: dict[tuple[IntEnum | None, IntEnum], IntEnum]
-    deadlines: dict[IntEnum, IntEnum]
-    """What the clock waits for in a status."""
+    deadlines: dict[str, IntEnum]
+    """What the clock waits for in a status, by its name."""
 
     @property
     def path(self) -> Path:
@@ -60,28 +61,28 @@ class Life(NamedTuple):
 
 def lives() -> list[Life]:
     """Every life of the code, by name."""
-    found: dict[int, Life] = {}
+    tables: dict[int, Any] = {}
+    deadlines: dict[tuple[type, str], IntEnum] = {}
     for info in pkgutil.walk_packages(node.claims.__path__, "node.claims."):
-        module = vars(importlib.import_module(info.name))
-        for name, table in module.items():
-            if name.endswith("TRANSITIONS") and isinstance(table, dict) and id(table) not in found:
-                kind = type(next(iter(table.values())))
-                found[id(table)] = Life(_life_name(kind), table, _deadlines(module, kind))
-    return sorted(found.values(), key=lambda life: life.name)
+        for name, table in vars(importlib.import_module(info.name)).items():
+            if isinstance(table, dict) and name.endswith("TRANSITIONS"):
+                tables[id(table)] = table
+            elif isinstance(table, dict) and name.endswith("DEADLINE_OF"):
+                # By type and name: statuses of two lives with the same number are equal, as IntEnums are.
+                deadlines |= {(type(status), status.name): due for status, due in table.items()}
+    found = []
+    for table in tables.values():
+        kind = type(next(iter(table.values())))
+        due = {name: deadline for (of, name), deadline in deadlines.items() if of is kind}
+        found.append(Life(_life_name(kind), table, due))
+    return sorted(found, key=lambda life: life.name)
 
 
 def _life_name(kind: type) -> str:
-    """ClaimStatus is "claim", JurySeat is "jury-seat"."""
+    """ClaimStatus is "claim", JurySeatStatus "jury-seat"."""
     text = kind.__name__.removesuffix("Status")
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in text).lstrip("-")
-
-
-def _deadlines(module: dict[str, Any], kind: type) -> dict[IntEnum, IntEnum]:
-    """The module's own table status -> deadline, if it has one."""
-    for name, table in module.items():
-        if name.endswith("DEADLINE_OF") and isinstance(table, dict) and table and isinstance(next(iter(table)), kind):
-            return dict(table)
-    return {}
+    name = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in text).lstrip("-")
+    return _NAMES.get(name, name)
 
 
 def words(member: IntEnum, life: str = "") -> str:
@@ -95,8 +96,8 @@ def draw(life: Life) -> str:
     drawn = _drawn(life)
     width, height = arrange(list(boxes.values()), drawn, start="start")
     body = [*_lines(boxes, drawn), *(text for key, box in boxes.items() for text in _box(life, key, box))]
-    full_width, full_height = width + 2 * MARGIN, height + 2 * MARGIN + 30
-    title = f"The life of a {life.name.replace('-', ' ')}"
+    title = f"The life of {'an' if life.name[0] in 'aeiou' else 'a'} {life.name.replace('-', ' ')}"
+    full_width, full_height = max(width, TITLE_LETTER * len(title)) + 2 * MARGIN, height + 2 * MARGIN + 30
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full_width} {full_height}" '
@@ -133,28 +134,27 @@ def _steps(life: Life, key: str) -> list[tuple[IntEnum, IntEnum]]:
     return [(event, target) for (status, event), target in life.table.items() if _key(status) == key]
 
 
-def _rows(life: Life) -> Iterator[tuple[IntEnum | None, int, IntEnum, IntEnum]]:
-    """(status, number of its row, what happens, where it leads) for every line of the table."""
-    count: Counter[str] = Counter()
-    for (status, event), target in life.table.items():
-        yield status, count[_key(status)], event, target
-        count[_key(status)] += 1
-
-
 def _drawn(life: Life) -> list[Line]:
-    """The steps that get a line: neither those that stay, nor those from or into what is entered from everywhere."""
-    alike = Counter((event, target) for (source, event), target in life.table.items() if source is not target)
-    hubs = {target for (_, target), count in alike.items() if count >= EVERYWHERE}
+    """The steps that get a line: neither those that stay, nor those into what is entered from everywhere, nor the
+    ways back from there to where it was entered from."""
+    alike: dict[tuple[IntEnum, IntEnum], set[IntEnum | None]] = {}
     leads_to: dict[IntEnum | None, set[IntEnum]] = {}
-    for (status, _), target in life.table.items():
-        leads_to.setdefault(status, set()).add(target)
-    return [
-        Line(source=_key(status), target=_key(target), port=HEAD + ROW * row + ROW // 2)
-        for status, row, event, target in _rows(life)
-        if status is not target
-        and alike[event, target] < EVERYWHERE
-        and not (status in hubs and len(leads_to[status]) >= EVERYWHERE)
-    ]
+    for (status, event), target in life.table.items():
+        if status is not target:
+            alike.setdefault((event, target), set()).add(status)
+            leads_to.setdefault(status, set()).add(target)
+    everywhere = {step: sources for step, sources in alike.items() if len(sources) >= EVERYWHERE}
+    entered = {(status, hub) for (_, hub), sources in everywhere.items() for status in sources}
+    ways_back: set[tuple[IntEnum | None, IntEnum]] = set()
+    for hub in {hub for _, hub in everywhere}:
+        back = {(hub, target) for target in leads_to.get(hub, ()) if (target, hub) in entered}
+        ways_back |= back if len(back) >= EVERYWHERE else set()
+    pairs = {
+        (_key(status), _key(target)): None
+        for (status, event), target in life.table.items()
+        if status is not target and (event, target) not in everywhere and (status, target) not in ways_back
+    }
+    return [Line(source=source, target=target) for source, target in pairs]
 
 
 def _row_text(life: Life, key: str, event: IntEnum, target: IntEnum) -> tuple[str, str]:
@@ -162,8 +162,8 @@ def _row_text(life: Life, key: str, event: IntEnum, target: IntEnum) -> tuple[st
 
 
 def _due(life: Life, key: str) -> str:
-    deadline = next((due for status, due in life.deadlines.items() if status.name == key), None)
-    return f"deadline: {words(deadline, life.name)}" if deadline is not None else ""
+    deadline = life.deadlines.get(key)
+    return "" if deadline is None else f"deadline: {words(deadline, life.name)}"
 
 
 def _width(life: Life, key: str) -> int:
@@ -185,7 +185,8 @@ def words_of(key: str) -> str:
 
 def _box(life: Life, key: str, box: Box) -> Iterator[str]:
     steps = _steps(life, key)
-    kind = "start" if key == "start" else "status" if steps else "final"
+    is_final = all(_key(target) == key for _, target in steps)
+    kind = "start" if key == "start" else "final" if is_final else "status"
     yield f'<g class="{kind}" transform="translate({box.x} {box.y})">'
     yield f'<rect class="box" width="{box.width}" height="{box.height}" rx="5"/>'
     yield f'<rect class="box head" width="{box.width}" height="{HEAD}" rx="5"/>'
@@ -200,17 +201,31 @@ def _box(life: Life, key: str, box: Box) -> Iterator[str]:
 
 
 def _lines(boxes: dict[str, Box], drawn: list[Line]) -> Iterator[str]:
+    leave = _ports(boxes, drawn)
     for line in drawn:
         source, target = boxes[line.source], boxes[line.target]
-        back = target.layer <= source.layer
-        begin = (source.x if back else source.x + source.width, source.y + line.port)
-        end = (target.x + target.width if back else target.x, target.y + HEAD // 2)
+        begin = (leave[line], source.y if line.is_back else source.y + source.height)
+        # Ways back arrive at the lower right, so that they do not meet what leaves from the middle.
+        end = (target.x + target.width - PAD, target.y + target.height) if line.is_back else (target.middle, target.y)
         points = [begin, *line.bends, end]
         parts = [f"M{begin[0]} {begin[1]}"]
         for (x, y), (to_x, to_y) in pairwise(points):
-            middle = (x + to_x) // 2
-            parts.append(f"C{middle} {y} {middle} {to_y} {to_x} {to_y}")
-        yield f'<path class="{"back" if back else "on"}" marker-end="url(#tip)" d="{"".join(parts)}"/>'
+            middle = (y + to_y) // 2
+            parts.append(f"V{to_y}" if x == to_x else f"C{x} {middle} {to_x} {middle} {to_x} {to_y}")
+        yield f'<path class="{"back" if line.is_back else "on"}" marker-end="url(#tip)" d="{"".join(parts)}"/>'
+
+
+def _ports(boxes: dict[str, Box], drawn: list[Line]) -> dict[Line, int]:
+    """Where each line leaves its box: side by side, in the order of where they go. Ways back leave at the top right."""
+    ports: dict[Line, int] = {}
+    for box in boxes.values():
+        for is_back in (False, True):
+            mine = [line for line in drawn if line.source == box.key and line.is_back == is_back]
+            mine.sort(key=lambda line: line.bends[0][0] if line.bends else boxes[line.target].middle)
+            for number, line in enumerate(mine, 1):
+                share = box.width * number // (len(mine) + 1)
+                ports[line] = box.x + (box.width - PAD * (len(mine) + 1 - number) if is_back else share)
+    return ports
 
 
 def main(arguments: list[str] | None = None) -> int:

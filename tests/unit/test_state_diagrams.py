@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.layers import LANE, Box, Line, arrange
 from benchmarks.state_diagrams import IMAGES, Life, draw, lives, main, words
-from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
+from node.claims.mutual_aid.transitions import TRANSITIONS
 
 LIVES = lives()
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,7 +62,7 @@ def test_a_changed_table_changes_the_picture_and_the_command_says_so(
 
 def test_the_deadlines_of_the_code_are_in_the_boxes() -> None:
     (claim,) = [life for life in LIVES if life.table is TRANSITIONS]
-    assert claim.deadlines[ClaimStatus.FILED].name == "INVESTIGATION" and "deadline: investigation" in draw(claim)
+    assert claim.deadlines["FILED"].name == "INVESTIGATION" and "deadline: investigation" in draw(claim)
 
 
 @settings(max_examples=80, deadline=None)
@@ -70,7 +70,7 @@ def test_the_deadlines_of_the_code_are_in_the_boxes() -> None:
 def test_boxes_and_lanes_of_any_graph_keep_clear_of_each_other(pairs: list[tuple[int, int]]) -> None:
     def made() -> tuple[list[Box], list[Line], tuple[int, int]]:
         boxes = [Box(key=str(number), width=60 + 7 * number, height=30 + 11 * (number % 5)) for number in range(12)]
-        lines = [Line(source=str(a), target=str(b), port=20) for a, b in pairs if a != b]
+        lines = [Line(source=str(a), target=str(b)) for a, b in dict.fromkeys(pairs) if a != b]
         return boxes, lines, arrange(boxes, lines, start="0")
 
     boxes, lines, (width, height) = made()
@@ -82,7 +82,7 @@ def test_boxes_and_lanes_of_any_graph_keep_clear_of_each_other(pairs: list[tuple
             assert apart_x or one.y + one.height <= other.y or other.y + other.height <= one.y
     for line in lines:
         for x, y in line.bends:
-            hit = [b for b in boxes if b.x < x < b.x + b.width and b.y - LANE // 2 < y < b.y + b.height + LANE // 2]
+            hit = [b for b in boxes if b.y < y < b.y + b.height and b.x - LANE // 2 < x < b.x + b.width + LANE // 2]
             assert not hit
     again, _, _ = made()
     assert [(box.x, box.y) for box in again] == [(box.x, box.y) for box in boxes]
