@@ -34,6 +34,7 @@ from node.claims.evidence.records import (
     load_grant,
     load_item,
     load_item_counter,
+    next_status,
     save_item,
     save_item_counter,
     save_item_of,
@@ -123,7 +124,7 @@ class EvidenceVault(Module):
             ciphertext=action.ciphertext,
             bucket=action.bucket,
             registered_ms=scope.now_ms,
-            status=ItemStatus.KEPT,
+            status=next_status(None, EventKind.EVIDENCE_REGISTERED),
             holders=first_holders(scope, action.claim, sender.organisation, sender.member),
             changed_ms=scope.now_ms,
         )
@@ -156,7 +157,8 @@ class EvidenceVault(Module):
             if not any(live_grant(scope.state, action.item, item, key, scope.now_ms) for key in accounts):
                 return ResultCode.NOT_INVOLVED
         holders = tuple(sorted((*item.holders, own)))
-        save_item(scope, action.item, replace(item, holders=holders, changed_ms=scope.now_ms))
+        status = next_status(item.status, EventKind.EVIDENCE_HELD)
+        save_item(scope, action.item, replace(item, status=status, holders=holders, changed_ms=scope.now_ms))
         scope.emit(EventKind.EVIDENCE_HELD, subject=action.item, organisation=own, value=item.claim)
         return ResultCode.OK
 
@@ -221,7 +223,11 @@ class EvidenceVault(Module):
         due_ms = scope.now_ms + SIGNATURE_DAYS * DAY_MS
         scope.schedule(EvidenceDeadline.ERASURE_SIGNATURES, due_ms, action.item)
         erasing = replace(
-            item, status=ItemStatus.ERASING, erasing_ms=scope.now_ms, deadline_ms=due_ms, changed_ms=scope.now_ms
+            item,
+            status=next_status(item.status, EventKind.ERASURE_STARTED),
+            erasing_ms=scope.now_ms,
+            deadline_ms=due_ms,
+            changed_ms=scope.now_ms,
         )
         save_item(scope, action.item, erasing)
         organisation = NO_ORGANISATION if scope.sender.member else scope.sender.organisation
@@ -245,12 +251,13 @@ class EvidenceVault(Module):
             self._signatures_due(scope, item.deadline_ms, action.item)
             item = the_item(scope.state, action.item)
         signed = tuple(sorted((*item.signed, own)))
-        item = replace(item, signed=signed, changed_ms=scope.now_ms)
+        status = next_status(item.status, EventKind.ERASURE_SIGNED)
+        item = replace(item, status=status, signed=signed, changed_ms=scope.now_ms)
         scope.emit(EventKind.ERASURE_SIGNED, subject=action.item, organisation=own, value=item.claim)
         if signed == item.holders:
             if item.deadline_ms:
                 scope.cancel(EvidenceDeadline.ERASURE_SIGNATURES, item.deadline_ms, action.item)
-            item = replace(item, status=ItemStatus.ERASED, deadline_ms=0)
+            item = replace(item, status=next_status(item.status, EventKind.EVIDENCE_ERASED), deadline_ms=0)
             scope.emit(EventKind.EVIDENCE_ERASED, subject=action.item, value=item.claim)
         save_item(scope, action.item, item)
         return ResultCode.OK
@@ -263,15 +270,17 @@ class EvidenceVault(Module):
             return ResultCode.NOT_A_COMMITMENT
         if action.order == item.order:
             return ResultCode.ORDER_UNCHANGED
-        save_item(scope, action.item, replace(item, order=action.order, changed_ms=scope.now_ms))
         kind = EventKind.ERASURE_RESTRAINED if action.order else EventKind.ERASURE_RELEASED
+        status = next_status(item.status, kind)
+        save_item(scope, action.item, replace(item, status=status, order=action.order, changed_ms=scope.now_ms))
         scope.emit(kind, subject=action.item, organisation=scope.sender.organisation, value=item.claim)
         return ResultCode.OK
 
     def _signatures_due(self, scope: Scope, due_ms: int, number: int) -> None:
         """Count the holders that are late. The erasure goes on: their nodes have destroyed, or will, all the same."""
         item = the_item(scope.state, number)
-        save_item(scope, number, replace(item, deadline_ms=0, changed_ms=due_ms))
+        status = next_status(item.status, EventKind.ERASURE_LATE)
+        save_item(scope, number, replace(item, status=status, deadline_ms=0, changed_ms=due_ms))
         for organisation in item.holders:
             if organisation in item.signed:
                 continue

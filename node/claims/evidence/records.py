@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from node.claims import keys
+from node.claims.events import EventKind
 from node.claims.evidence.actions import Purpose
 from node.claims.module import InvariantBroken, Scope
 from node.claims.state import ReadState
@@ -22,6 +24,22 @@ class ItemStatus(IntEnum):
     ERASING = 2
     """Nobody serves it; not all holders have signed that their copy is destroyed."""
     ERASED = 3
+
+
+ITEM_TRANSITIONS: Final[dict[tuple[ItemStatus | None, EventKind], ItemStatus]] = {
+    (None, EventKind.EVIDENCE_REGISTERED): ItemStatus.KEPT,
+    (ItemStatus.KEPT, EventKind.EVIDENCE_HELD): ItemStatus.KEPT,
+    (ItemStatus.KEPT, EventKind.EVIDENCE_GRANTED): ItemStatus.KEPT,
+    (ItemStatus.KEPT, EventKind.ERASURE_RESTRAINED): ItemStatus.KEPT,
+    (ItemStatus.KEPT, EventKind.ERASURE_RELEASED): ItemStatus.KEPT,
+    (ItemStatus.KEPT, EventKind.ERASURE_STARTED): ItemStatus.ERASING,
+    (ItemStatus.ERASING, EventKind.ERASURE_SIGNED): ItemStatus.ERASING,
+    (ItemStatus.ERASING, EventKind.ERASURE_LATE): ItemStatus.ERASING,
+    (ItemStatus.ERASING, EventKind.EVIDENCE_ERASED): ItemStatus.ERASED,
+    # Openings are anchored in batches, so that one may come to the chain after the erasure that it preceded.
+    **{(status, EventKind.EVIDENCE_OPENED): status for status in ItemStatus},
+}
+"""The life of an item: (status, what happens) -> status. What is not in it cannot happen."""
 
 
 class ItemCounter(Wire, frozen=True, kw_only=True):
@@ -72,6 +90,14 @@ class OpeningRecord(Wire, frozen=True, kw_only=True):
     recipient: bytes
     purpose: Purpose
     opened_ms: int
+
+
+def next_status(status: ItemStatus | None, what: EventKind) -> ItemStatus:
+    """Where the table leads. Raises InvariantBroken: the guards let through only what is in it."""
+    following = ITEM_TRANSITIONS.get((status, what))
+    if following is None:
+        raise InvariantBroken(f"an evidence item in status {status!r} cannot take {what.name}")
+    return following
 
 
 def load_item(state: ReadState, number: int) -> ItemRecord | None:

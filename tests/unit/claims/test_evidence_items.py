@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.claims import keys
+from node.claims.events import EventKind
 from node.claims.evidence.actions import (
     MAX_GRANT_MS,
     GrantEvidence,
@@ -17,7 +18,7 @@ from node.claims.evidence.actions import (
     RegisterEvidence,
 )
 from node.claims.evidence.queries import EvidenceQueries
-from node.claims.evidence.records import ItemStatus, live_grant, load_grant, load_item
+from node.claims.evidence.records import ItemStatus, live_grant, load_grant, load_item, next_status
 from node.claims.module import InvariantBroken
 from node.claims.mutual_aid.actions import (
     Finding,
@@ -212,3 +213,10 @@ def test_queries_page_through_items_grants_and_openings() -> None:
         with pytest.raises(BadQuery):
             queries.openings(state, 1, cursor=wrong, limit=1)
     assert load_item(state, 99) is None
+
+
+def test_a_step_that_the_table_of_an_item_does_not_hold_is_a_bug() -> None:
+    assert next_status(ItemStatus.KEPT, EventKind.ERASURE_STARTED) is ItemStatus.ERASING
+    for status in (ItemStatus.ERASING, ItemStatus.ERASED, None):
+        with pytest.raises(InvariantBroken, match="ERASURE_STARTED"):
+            next_status(status, EventKind.ERASURE_STARTED)
