@@ -1,7 +1,7 @@
 """One state diagram per life, drawn from the code's own tables, so that none can go stale.
 
-python -m benchmarks.state_diagrams              writes docs/images/life-*.svg
-python -m benchmarks.state_diagrams --check      says which of them differ from the tables, and writes nothing
+python -m benchmarks.state_diagrams              writes docs/images/life-*.svg and docs/lives.md, which shows them
+python -m benchmarks.state_diagrams --check      says what of it differs from the tables, and writes nothing
 
 Every module-level table of `node.claims` whose name ends in TRANSITIONS, `(status or None, what happens) -> status`,
 is a life: a new table is drawn without being registered anywhere, and a test fails until its picture is committed.
@@ -27,7 +27,8 @@ from xml.sax.saxutils import escape
 import node.claims
 from benchmarks.layers import Box, Line, arrange
 
-IMAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "lives.md"
+IMAGES: Final = DOCUMENT.parent / "images"
 EVERYWHERE: Final = 4
 """From so many statuses on, one and the same step into one and the same status is written and not drawn."""
 ROW, HEAD, PAD = 17, 24, 10
@@ -44,6 +45,17 @@ _STYLE: Final = (
     "path{fill:none;stroke:#627d98;stroke-width:1.3}.back{stroke-dasharray:5 3;stroke:#b44d12}"
 )
 
+_HEADING: Final = """# Lives
+
+What can become of a claim, and of everything else that has a status, drawn by `make diagrams` from the tables
+that decide it in the code. A test fails when a picture is not what its table gives.
+
+A box is a status and each of its rows one line of the table: what happens, and where it leads (`↻`: it
+stays). Lines lead down to what comes next and, dashed, up to what begins again. Steps that can be taken from
+everywhere alike, such as a withdrawal or a stay, are written in the rows and not drawn. Grey boxes are final.
+The deadline is what the clock waits for; when it passes, the chain takes the step by itself.
+"""
+
 
 class Life(NamedTuple):
     """A table, and what else the code knows about its statuses."""
@@ -57,6 +69,10 @@ class Life(NamedTuple):
     @property
     def path(self) -> Path:
         return IMAGES / f"life-{self.name}.svg"
+
+    @property
+    def title(self) -> str:
+        return f"The life of {'an' if self.name[0] in 'aeiou' else 'a'} {self.name.replace('-', ' ')}"
 
 
 def lives() -> list[Life]:
@@ -96,7 +112,7 @@ def draw(life: Life) -> str:
     drawn = _drawn(life)
     width, height = arrange(list(boxes.values()), drawn, start="start")
     body = [*_lines(boxes, drawn), *(text for key, box in boxes.items() for text in _box(life, key, box))]
-    title = f"The life of {'an' if life.name[0] in 'aeiou' else 'a'} {life.name.replace('-', ' ')}"
+    title = life.title
     full_width, full_height = max(width, TITLE_LETTER * len(title)) + 2 * MARGIN, height + 2 * MARGIN + 30
     return "\n".join(
         [
@@ -115,6 +131,15 @@ def draw(life: Life) -> str:
             "",
         ]
     )
+
+
+def document(drawn: list[Life]) -> str:
+    """docs/lives.md."""
+    sections = [
+        f"\n## {life.name.replace('-', ' ').capitalize()}\n\n![{life.title}](images/{life.path.name})\n"
+        for life in drawn
+    ]
+    return _HEADING + "".join(sections)
 
 
 # --- what is in a box
@@ -232,13 +257,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw the state diagrams from the code's tables.")
     parser.add_argument("--check", action="store_true", help="only say what differs")
     options = parser.parse_args(arguments)
+    drawn = lives()
+    written = {life.path: draw(life) for life in drawn} | {DOCUMENT: document(drawn)}
     status = 0
-    for life in lives():
-        text = draw(life)
+    for path, text in written.items():
         if not options.check:
-            life.path.write_text(text, encoding="utf-8")
-        elif not life.path.exists() or life.path.read_text(encoding="utf-8") != text:
-            sys.stdout.write(f"{life.path.name} is not what the table of the life of a {life.name} gives\n")
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.stdout.write(f"{path.name} is not what the tables give\n")
             status = 1
     return status
 
