@@ -45,7 +45,9 @@ def problems(text: bytes, document: Any) -> list[str]:
             found.append(f"{path}: {value!r} is not in its value set")
         if path in REFERENCES and isinstance(value, dict):
             kind = value.get("type") or value.get("reference", "").split("/")[0]
-            if kind not in REFERENCES[path] and "extension" not in value:
+            # A URN and a mere display name do not say what they refer to, and R4 does not ask them to.
+            is_open = "extension" in value or "display" in value or kind.startswith("urn:")
+            if kind not in REFERENCES[path] and not is_open:
                 found.append(f"{path}: may not refer to {kind!r}")
         if path.endswith("currency") and not re.fullmatch("[A-Z]{3}", value):
             found.append(f"{path}: {value!r} is no ISO 4217 code")

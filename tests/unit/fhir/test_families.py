@@ -177,6 +177,19 @@ def test_one_person_under_two_ids_is_one_subscriber() -> None:
         assert outcomes(spool, "Coverage") == {"v": "own-coverage"} and payers(judge, spool) == {}
 
 
+def test_a_reference_by_the_url_of_a_bundle_entry_finds_the_patient() -> None:
+    entries = [
+        {"fullUrl": f"urn:uuid:url-{resource['id']}", "resource": resource}
+        for resource in (
+            patient("p"),
+            patient("head"),
+            coverage("v", beneficiary={"reference": "urn:uuid:url-p"}, subscriber={"reference": "urn:uuid:url-head"}),
+        )
+    ]
+    with judged({"resourceType": "Bundle", "type": "collection", "entry": entries}) as (spool, judge):
+        assert payers(judge, spool) == {"p": "head"}
+
+
 def test_who_pays_for_a_member_of_old_stays_as_it_is() -> None:
     with judged(patient("p"), patient("head"), coverage("v", "p", "head")) as (spool, _):
         (person,) = next(spool.rows("SELECT person FROM patient WHERE id = 'p'"))

@@ -6,6 +6,7 @@ import json
 
 from node.demo.run import SAMPLE
 from node.fhir.generate import PATIENTS, ndjson
+from tests.unit.fhir.r4 import problems
 
 
 def test_the_shipped_sample_is_reproduced_byte_for_byte() -> None:
@@ -24,6 +25,13 @@ def test_the_sample_has_the_promised_shape() -> None:
             if entry["resource"]["resourceType"] == "Condition":
                 systems |= {coding["system"] for coding in entry["resource"]["code"]["coding"]}
     assert systems == {"http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10"}
+
+
+def test_every_resource_of_the_sample_is_valid_r4() -> None:
+    for line in SAMPLE.read_bytes().splitlines():
+        for entry in json.loads(line)["entry"]:
+            text = json.dumps(entry["resource"]).encode()
+            assert problems(text, entry["resource"]) == [], entry["resource"]["id"]
 
 
 def test_another_seed_makes_other_people() -> None:
