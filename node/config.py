@@ -165,6 +165,21 @@ class VaultSection(_Section, frozen=True, kw_only=True):
     upload_timeout_ms: Annotated[Milliseconds, Meta(description="Longest one item may take to come.")] = 300_000
 
 
+class DuplicatesSection(_Section, frozen=True, kw_only=True):
+    """Keyed values of people, events and papers, which the organisations make together."""
+
+    values_per_day: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="Values this node helps to make for one organisation in a day (UTC). It bounds how many "
+            "guesses an organisation can try; raise it for a mass enrolment.",
+        ),
+    ] = 20_000
+    timeout_ms: Annotated[Milliseconds, Meta(description="Ask another holder of the key after this long.")] = 2_000
+
+
 class LogSection(_Section, frozen=True, kw_only=True):
     """What the node writes to standard error."""
 
@@ -191,6 +206,7 @@ class Config(_Section, frozen=True, kw_only=True):
     transport: TransportSection = TransportSection()
     api: ApiSection = ApiSection()
     vault: VaultSection = VaultSection()
+    duplicates: DuplicatesSection = DuplicatesSection()
     log: LogSection = LogSection()
 
     def resolve(self, folder: Path) -> Config:

@@ -8,8 +8,9 @@ The tag binds every frame to the handshake that proved who the peer is, and the 
 the way can insert, alter, repeat or reorder frames. It does not hide them; TLS or a tunnel does. What does not
 check out ends the connection.
 
-Consensus overtakes transactions, which overtake sync. Each channel has a queue of its own, bounded in messages
-and bytes, so that neither a slow peer nor a full channel costs another one anything.
+Consensus overtakes transactions, which overtake sync, which overtakes the making of keyed values. Each channel
+has a queue of its own, bounded in messages and bytes, so that neither a slow peer nor a full channel costs
+another one anything.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Channel(IntEnum):
     CONSENSUS = 1
     TRANSACTIONS = 2
     SYNC = 3
+    DUPLICATES = 4
+    """Parts of keyed values: node/duplicates/."""
 
 
 _ChannelNumber = Annotated[int, msgspec.Meta(ge=0, lt=len(Channel))]
@@ -105,6 +108,7 @@ LIMITS: Final = {
     Channel.CONSENSUS: QueueLimit(8_192, 64 * _MIB),
     Channel.TRANSACTIONS: QueueLimit(4_096, 16 * _MIB),
     Channel.SYNC: QueueLimit(256, 32 * _MIB),
+    Channel.DUPLICATES: QueueLimit(256, 256 * 1024),
 }
 
 

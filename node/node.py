@@ -35,6 +35,7 @@ from node.clock import ChainClock
 from node.config import Config
 from node.crypto import VoteVerifier
 from node.driver import Driver, DriverSettings
+from node.duplicates.node_part import duplicates_service
 from node.errors import ConfigError, KeyFileError, StoreError
 from node.events import FinalityFeed
 from node.evidence import EvidenceFolder, evidence_check
@@ -140,6 +141,7 @@ class Node:
         for name, coroutine in (
             ("driver", self.driver.run()),
             ("gossip", self.gossip.run()),
+            ("duplicates", self.duplicates.run()),
             ("ticks", Ticks(self).run()),
             ("vault", self.keeper.run(self.executor.tip.height)),
         ):
@@ -227,6 +229,7 @@ class Node:
         self.gossip = Gossip(
             lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self._take_in_from_peers
         )
+        self.duplicates = duplicates_service(self, self._key)
         self.driver = Driver(
             replica=self.replica,
             executor=self.executor,
@@ -398,6 +401,8 @@ class Node:
             await self.driver.inbox.post_received(replica, message, len(payload))
         elif channel is Channel.TRANSACTIONS:
             self.gossip.received(replica, payload)
+        elif channel is Channel.DUPLICATES:
+            self.duplicates.received(replica, payload)
         else:
             await self.sync.received(replica, payload)
 

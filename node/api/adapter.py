@@ -29,6 +29,8 @@ from node.api.backend import (
 )
 from node.api.chain_events import ChainEvents
 from node.api.claims_shapes import TransactionView
+from node.api.duplicates_backend import duplicates_record, holder_record, made_record
+from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
 from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
@@ -312,6 +314,17 @@ class NodeBackend:
 
     def state(self, key: bytes) -> bytes | None:
         return self._node.state.view().get(key)
+
+    # --- keyed values
+
+    def duplicates(self) -> Record:
+        return duplicates_record(self._node)
+
+    def value_holder(self, kind: str, value: bytes) -> Record:
+        return holder_record(self._node, kind, value)
+
+    async def make_values(self, body: EvaluateBody) -> Record:
+        return await made_record(self._node, body)
 
     # --- proofs
 

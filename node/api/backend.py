@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -20,6 +20,9 @@ from node.api.claims_shapes import TransactionView
 from node.api.times import iso_time
 from node.vault.service import Standing
 from node.vault.signed import Receipt
+
+if TYPE_CHECKING:
+    from node.api.duplicates_shapes import EvaluateBody
 
 Record = dict[str, Any]
 Listing = tuple[Sequence[Record], str]
@@ -178,6 +181,16 @@ class Backend(Protocol):
     def evidence_items(self, *, claim: str, cursor: str, limit: int) -> Listing: ...
     def evidence_item(self, id: str) -> Record | None: ...
     def evidence_openings(self, id: str, *, cursor: str, limit: int) -> Listing | None: ...
+
+    # keyed values
+    def duplicates(self) -> Record:
+        """The key, and how much it was used."""
+        ...
+
+    def value_holder(self, kind: str, value: bytes) -> Record: ...
+    async def make_values(self, body: EvaluateBody) -> Record:
+        """Results of blinded inputs. Raises ApiError."""
+        ...
 
     # proofs
     def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from node.link import wall_ms
+
 if TYPE_CHECKING:
     from node.node import Node
 
@@ -42,6 +44,10 @@ HELP: Final[Mapping[str, str]] = {
     "weal_vault_bytes": "Size of those.",
     "weal_vault_openings_total": "Openings served since the start.",
     "weal_vault_waiting": "Evidence items to fetch or to destroy.",
+    "weal_values_made_total": "Keyed values made for this node's clients.",
+    "weal_values_answered_total": "Parts of keyed values made for other nodes.",
+    "weal_values_today": "Keyed values made today (UTC), by the organisation that asked.",
+    "weal_values_wrong_answers_total": "Parts of keyed values whose proof did not hold, by holder.",
     "weal_loop_lag_seconds": "How late the event loop was at the last tick.",
     "weal_tasks": "Tasks of the event loop.",
     "weal_uptime_seconds": "Since the start.",
@@ -80,12 +86,18 @@ def node_metrics(node: Node) -> Mapping[str, float]:
         "weal_vault_bytes": node.vault.store.used_bytes,
         "weal_vault_openings_total": node.vault.openings,
         "weal_vault_waiting": node.keeper.waiting,
+        "weal_values_made_total": node.duplicates.made,
+        "weal_values_answered_total": node.duplicates.answered,
         "weal_loop_lag_seconds": node.loop_lag_ms / 1000,
         "weal_tasks": len(asyncio.all_tasks()),
         "weal_uptime_seconds": node.status()["uptime_ms"] / 1000,
     }
     for name, database in (("blocks", node.blocks), ("state", node.state)):
         values[f'weal_database_bytes{{database="{name}"}}'] = database.size_bytes()
+    today = node.duplicates.quota.used(wall_ms())
+    for name in node.application.registry.names:
+        values[f'weal_values_today{{organisation="{name}"}}'] = today.get(name, 0)
+        values[f'weal_values_wrong_answers_total{{organisation="{name}"}}'] = node.duplicates.liars[name]
     for reason, count in node.transport.counters.items():
         values[f'weal_peer_frames_rejected_total{{reason="{reason}"}}'] = count
     return values

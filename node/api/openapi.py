@@ -29,6 +29,7 @@ TITLES: Final = {
     "chain": "Blocks, state and live events.",
     "claims": "Records of the claims application.",
     "vault": "Evidence items, and the encrypted bytes and sealed keys that holders keep.",
+    "duplicates": "Keyed values of people, events and papers, and the key that makes them.",
     "documents": "This description.",
     "operator": "Operator's listener; on the loopback address unless configured otherwise.",
 }

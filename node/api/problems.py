@@ -141,6 +141,14 @@ REJECTED = _kind(
     "`transactions` says for each why; each code E1xxx is a result code of the ledger.",
     exit_code=4,
 )
+VALUES_REFUSED = _kind(
+    "E0423",
+    "values-refused",
+    403,
+    "No values are made for this request",
+    "Sign with an organisation's account key, for the active epoch, with a clock that is right.",
+    exit_code=4,
+)
 RATE_LIMITED = _kind(
     "E0429",
     "rate-limited",
@@ -199,6 +207,14 @@ WRONG_CONTENT = _kind(
     "These are not the bytes that the chain names",
     "Send the bytes as they were encrypted for this item.",
     exit_code=2,
+)
+VALUES_QUOTA = _kind(
+    "E0431",
+    "values-used-up",
+    429,
+    "The organisation has had as many values made today as it may",
+    "Wait until the next day (UTC), or ask the other organisations to raise duplicates.values_per_day.",
+    exit_code=7,
 )
 INTERNAL = _kind(
     "E0500",

@@ -14,6 +14,7 @@ from node.api.call import Answer, Page
 from node.api.problems import BODY_PROBLEMS, CURSOR_AHEAD, NOT_FOUND, POOL_FULL, REJECTED
 from node.api.routes import EVENT_STREAM, JSON, MSGPACK, Route
 from node.api.table_claims import RECORD_ROUTES
+from node.api.table_duplicates import DUPLICATES_ROUTES
 from node.api.table_operator import OPERATOR_ROUTES
 from node.api.table_vault import VAULT_ROUTES
 
@@ -209,4 +210,12 @@ DOCUMENT_ROUTES: Final = (
     ),
 )
 
-ROUTES: Final = (*TRANSACTION_ROUTES, *CHAIN_ROUTES, *RECORD_ROUTES, *VAULT_ROUTES, *DOCUMENT_ROUTES, *OPERATOR_ROUTES)
+ROUTES: Final = (
+    *TRANSACTION_ROUTES,
+    *CHAIN_ROUTES,
+    *RECORD_ROUTES,
+    *VAULT_ROUTES,
+    *DUPLICATES_ROUTES,
+    *DOCUMENT_ROUTES,
+    *OPERATOR_ROUTES,
+)

@@ -31,8 +31,6 @@ from node.oprf.group import (
 from node.oprf.proofs import prove_same, verify_same
 from node.oprf.sharing import interpolation_factors
 
-MAX_ELEMENTS: Final = 64
-"""Elements of one request."""
 _INPUT: Final = b"weal/oprf/input/1"
 _VALUE: Final = b"weal/oprf/value/1"
 _PARTIAL: Final = b"weal/oprf/partial/1"
@@ -58,12 +56,24 @@ def blind(genesis: bytes, epoch: int, kind: ValueKind, text: bytes, randomness: 
     return Blinded(kind=kind, text=text, element=multiply(point, factor), factor=factor)
 
 
+def prove_partial(
+    genesis: bytes,
+    epoch: int,
+    share: bytes,
+    elements: Sequence[bytes],
+    results: Sequence[bytes],
+    randomness: Randomness,
+) -> bytes:
+    """Proof for `is_honest`; results[i] = share * elements[i]."""
+    return prove_same(share, elements, results, _PARTIAL + _scope(genesis, epoch), randomness)
+
+
 def evaluate(
     genesis: bytes, epoch: int, share: bytes, elements: Sequence[bytes], randomness: Randomness
 ) -> tuple[tuple[bytes, ...], bytes]:
     """One holder's part: (results, proof). Raises NotInGroup for an element that is none."""
     results = tuple(multiply(element, share) for element in elements)
-    return results, prove_same(share, elements, results, _PARTIAL + _scope(genesis, epoch), randomness)
+    return results, prove_partial(genesis, epoch, share, elements, results, randomness)
 
 
 def is_honest(key: PublicKey, holder: int, elements: Sequence[bytes], results: Sequence[bytes], proof: bytes) -> bool:

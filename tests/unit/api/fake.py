@@ -18,9 +18,11 @@ from node.api import examples as ex
 from node.api import vault_shapes as vs
 from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
 from node.api.claims_shapes import TransactionView
+from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
 from node.api.listener import listen
 from node.api.service import Api
+from node.api.table_duplicates import DUPLICATES, HOLDER, MADE
 from node.vault.errors import Refusal, VaultRefused
 from node.vault.service import Standing
 from node.vault.signed import Receipt, read_authorization
@@ -293,6 +295,15 @@ class FakeBackend:
 
     def evidence_openings(self, id: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
         return ([dict(vs.OPENING)], "") if id == "E-000012" else None
+
+    def duplicates(self) -> Record:
+        return DUPLICATES
+
+    def value_holder(self, kind: str, value: bytes) -> Record:
+        return {**HOLDER, "kind": kind, "value": value.hex()}
+
+    async def make_values(self, body: EvaluateBody) -> Record:
+        return {**MADE, "results": body.elements}
 
     def state(self, key: bytes) -> bytes | None:
         return b"value" if key == b"\x01" else None

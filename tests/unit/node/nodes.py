@@ -12,7 +12,7 @@ from pathlib import Path
 from node.claims.builders import build_transaction
 from node.claims.genesis import Genesis
 from node.claims.mutual_aid.actions import Enrol
-from node.claims.transaction import Transaction, encode_transaction
+from node.claims.transaction import Action, Transaction, encode_transaction
 from node.config import Config, ConsensusSection, ListenSection, NodeSection, OperatorSection, TransportSection
 from node.crypto import SigningKey
 from node.genesis import dump_genesis
@@ -72,20 +72,19 @@ class Cluster:
             await node.stop()
             assert node.failure is None
 
+    def signed(self, sender: int, *actions: Action) -> Transaction:
+        """A transaction of account `sender` with its next sequence."""
+        self._sequences[sender] += 1
+        key, valid_until_ms = self.account_keys[sender], time.time_ns() // 1_000_000 + 3_600_000
+        return build_transaction(
+            self.genesis.digest, key.public, self._sequences[sender], valid_until_ms, actions, key.sign
+        )
+
     def enrol(self, sender: int = 0, *, members: int = 1) -> Transaction:
         """A fresh enrolment signed by account `sender`; a, b and d may enrol."""
-        self._sequences[sender] += 1
-        sequence = self._sequences[sender]
-        key = self.account_keys[sender]
+        sequence = self._sequences[sender] + 1
         people = tuple(new_member(sender * 10_000_000 + sequence * 1_000 + index) for index in range(members))
-        return build_transaction(
-            self.genesis.digest,
-            key.public,
-            sequence,
-            time.time_ns() // 1_000_000 + 3_600_000,
-            [Enrol(plan="critical-illness", members=people)],
-            key.sign,
-        )
+        return self.signed(sender, Enrol(plan="critical-illness", members=people))
 
     async def submit(self, name: str, transactions: Sequence[Transaction]) -> list[str]:
         answers = await self.nodes[name].submit([encode_transaction(t) for t in transactions])

@@ -10,9 +10,11 @@ from random import Random
 import msgspec
 import pytest
 
+from consensus.codec import encode
 from consensus.errors import ProtocolViolation
 from consensus.types import ReplicaId
 from node.crypto import SigningKey
+from node.duplicates.messages import Declined, Evaluate, Partial, Reason
 from node.errors import ConfigError, KeyFileError, StoreError
 from node.frames import Channel
 from node.genesis import dump_genesis
@@ -20,7 +22,12 @@ from node.keyfile import write_key
 from node.node import Node
 from tests.unit.node.nodes import NAMES, Cluster, running, until
 
-HOSTILE_CHANNELS = (Channel.CONSENSUS, Channel.TRANSACTIONS, Channel.SYNC)
+ABOUT_VALUES = (
+    Evaluate(number=1, epoch=1, sender=bytes(32), issued_ms=1, elements=(bytes(32),), signature=bytes(64)),
+    Partial(number=1, results=(bytes(32),), proof=bytes(64)),
+    Declined(number=1, reason=Reason.BUSY),
+)
+HOSTILE_CHANNELS = (Channel.CONSENSUS, Channel.TRANSACTIONS, Channel.SYNC, Channel.DUPLICATES)
 
 
 def heights(cluster: Cluster) -> set[int]:
@@ -174,6 +181,7 @@ async def test_thousand_hostile_messages_of_each_channel_leave_the_cluster_as_it
     async with running(tmp_path) as cluster:
         node, random = cluster.nodes["a"], Random(7)
         seen: dict[Channel, list[bytes]] = {channel: [] for channel in HOSTILE_CHANNELS}
+        seen[Channel.DUPLICATES] = [encode(message) for message in ABOUT_VALUES]
         transport = cluster.nodes["b"].transport
         send, broadcast = transport.send, transport.broadcast
 

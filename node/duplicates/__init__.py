@@ -1,0 +1,1 @@
+"""This node's part in making keyed values: its share of the key, its peers, and its quota."""
