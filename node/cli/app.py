@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "member": ("node.cli.member_commands:member", "Enrol members, show one, show what one has to pay."),
     "money": ("node.cli.money_commands:money", "What came in, what each cycle cost, who owes what."),
     "import": ("node.cli.import_commands:import_group", "Bring in records of other systems: HL7 FHIR R4."),
+    "duplicates": ("node.cli.duplicates_commands:duplicates", "Know people, events and papers again; make the key."),
     "tx": ("node.cli.tx_commands:tx", "Submit transactions, wait for them, see what became of them."),
     "block": ("node.cli.block_commands:block", "Show blocks."),
     "verify": ("node.cli.verify_command:verify", "Check a proof offline, with nothing but the genesis file."),
@@ -31,6 +32,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Try it", "commands": ["demo", "localnet"]},
         {"name": "Run a node", "commands": ["init", "genesis", "keys", "node"]},
         {"name": "Claims desk", "commands": ["claim", "member", "money", "import"]},
+        {"name": "Claims desk", "commands": ["claim", "member", "import", "duplicates"]},
         {"name": "Look and check", "commands": ["tx", "block", "verify"]},
         {"name": "Help", "commands": ["explain", "completion"]},
     ]

@@ -29,7 +29,7 @@ def commit_to(papers: Sequence[str], kind: str, opening: Path | None) -> tuple[b
     """
     if len(papers) == 1 and re.fullmatch(r"[0-9a-fA-F]{64}", papers[0]):
         return bytes.fromhex(papers[0]), None
-    digests = [_digest(Path(paper)) for paper in papers]
+    digests = [digest_of(Path(paper)) for paper in papers]
     salt = secrets.token_bytes(32)
     value = commitment(salt, sha256(b"".join(digests)).digest())
     path = opening or Path(f"{kind}-{value.hex()[:12]}.opening.json")
@@ -51,7 +51,8 @@ def commit_to(papers: Sequence[str], kind: str, opening: Path | None) -> tuple[b
     return value, path
 
 
-def _digest(paper: Path) -> bytes:
+def digest_of(paper: Path) -> bytes:
+    """SHA-256 of a file. Raises CommandError."""
     digest = sha256()
     try:
         with paper.open("rb") as file:
