@@ -44,11 +44,11 @@ def fhir_bytes(kind: ResourceKind, claim: Json, plan: Json, chain: str) -> bytes
 
 def fhir_resource(kind: ResourceKind, claim: Json, plan: Json, chain: str) -> Json:
     """`claim` and `plan` as `node.claims.views` makes them; `chain` is the genesis digest, hex."""
-    letter = _Letter(claim, plan, chain)
-    return letter.claim_response() if kind == "ClaimResponse" else letter.explanation_of_benefit()
+    composer = _Composer(claim, plan, chain)
+    return composer.claim_response() if kind == "ClaimResponse" else composer.explanation_of_benefit()
 
 
-class _Letter:
+class _Composer:
     """The parts that both resources share. Order of the elements is that of the published structure."""
 
     def __init__(self, claim: Json, plan: Json, chain: str) -> None:
@@ -209,18 +209,30 @@ class _Letter:
             yield {"category": _project("adjudication", f"{step}-{paper}"), "reason": item}
 
     def _payment(self) -> Json:
-        payment, amount = self._claim["payment"], self._claim["amount"]
+        claim = self._claim
+        payment, amount = claim["payment"], claim["amount"]
         if not payment or not payment["receipt"] or amount is None:
             return {}
         # Later steps of a claim that was paid change `changed_ms`: only while it is paid is it the day of payment.
-        paid_on = {"date": self._changed[:10]} if self._claim["status"] == "paid" else {}
+        paid_on = {"date": self._changed[:10]} if claim["status"] == "paid" else {}
         return {
             "payment": {
                 "type": _concept(f"{_TERMINOLOGY}/ex-paymenttype", "complete"),
+                **self._adjustment(amount),
                 **paid_on,
-                "amount": self._money(payment.get("amount") or amount),
+                "amount": self._money(claim["payable"] or amount),
                 "identifier": {"system": f"{BASE}/receipt-commitment", "value": payment["receipt"]},
             }
+        }
+
+    def _adjustment(self, amount: str) -> Json:
+        """Why less is paid than was granted: the caps left a shortfall that nobody bears."""
+        payable = self._claim["payable"]
+        if payable is None or payable == amount:
+            return {}
+        return {
+            "adjustment": self._money(str(Decimal(payable) - Decimal(amount))),
+            "adjustmentReason": _project("payment-adjustment", "shortfall"),
         }
 
     def _errors(self) -> Json:

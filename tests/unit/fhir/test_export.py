@@ -63,7 +63,7 @@ def record(status: ClaimStatus, *, hospital: bool = False, **changes: Any) -> Cl
         fields |= {"clause": "4.2", "grounds": person(3), "reason": Reason.EVIDENCE_FALSE, "amount": 0}
         fields["reviews"] = (ReviewNote(organisation=1, decision=Decision.ACCEPT),)  # a court, say, saw it otherwise
     if status is ClaimStatus.PAID:
-        fields |= {"payer": 3, "receipt": person(4), "cycle": 7}
+        fields |= {"payer": 3, "receipt": person(4), "cycle": 7, "payable": fields["amount"]}
     return ClaimRecord(**(fields | changes))
 
 
