@@ -71,7 +71,10 @@ class ClaimView(_View):
     amount: Money | None
     """Once it is accepted."""
     payable: Money | None
-    """Once it is settled: less than `amount` if its cycle was short of money and has no sponsor."""
+    """Once it is settled: less than `amount` if its cycle was short of money and has no sponsor, and less by the
+    claimant's own arrears."""
+    deducted: Money | None
+    """What of it paid the claimant's own arrears."""
     evidence: str
     filed_ms: int
     filed_by: str
@@ -87,6 +90,19 @@ class ClaimView(_View):
     cycle: int | None
     payment: PaymentView | None
     previous_claim: str | None
+
+
+class BalanceView(_View):
+    """What a member has paid ahead, or owes."""
+
+    kept_by: str
+    """chain: contributions are recorded and arrears found by the ledger; organisation: arrears were reported."""
+    balance: Money
+    paid_in: Money
+    arrears: Money | None
+    failed_cycles: int
+    removal_ms: int | None
+    """When the membership ends if nothing is paid."""
 
 
 class MemberView(_View):
@@ -112,6 +128,12 @@ class MemberView(_View):
     """How many shares the member pays of each cycle."""
     currency: str
     billed: Money
+    balance: BalanceView | None
+    """Of a member who pays, dependants included. Null: the organisation collects, and there are no arrears."""
+    dependants: int
+    moved_to: str | None
+    """The record in which the membership goes on."""
+    came_from: str | None
 
 
 class CycleView(_View):
@@ -147,6 +169,11 @@ class StatementItem(CycleView):
     running_total: Money | None
 
 
+class DependantView(_View):
+    member: str
+    total: Money
+
+
 class StatementView(_View):
     """A member's bill: every cycle the member shares in."""
 
@@ -156,6 +183,10 @@ class StatementView(_View):
     units: int
     currency: str
     total: Money
+    dependants: list[DependantView]
+    """For whom the member pays, those who left included."""
+    family_total: Money
+    balance: BalanceView | None
     items: list[StatementItem]
     next: str | None
     """Cursor of the following cycles."""

@@ -114,6 +114,7 @@ CLAIM: Final = {
     "claimed": "300000.00",
     "amount": None,
     "payable": None,
+    "deducted": None,
     "evidence": HASH,
     "filed_ms": 1_763_900_000_000,
     "filed_by": "harbour",
@@ -165,6 +166,10 @@ MEMBER: Final = {
     "currency": "CNY",
     "units": 1,
     "billed": "0.06",
+    "balance": None,
+    "dependants": 0,
+    "moved_to": None,
+    "came_from": None,
 }
 CYCLE: Final = {
     "plan": "critical-illness",
@@ -194,6 +199,9 @@ STATEMENT: Final = {
     "currency": "CNY",
     "units": 1,
     "total": "0.03",
+    "dependants": [],
+    "family_total": "0.03",
+    "balance": None,
     "items": [{**CYCLE, "charged": "0.03", "running_total": "0.03"}],
     "next": None,
 }

@@ -130,6 +130,20 @@ class EventKind(IntEnum):
     """value: amount of a payout that came back."""
     MONEY_WRITTEN_OFF = 113
     """value: amount that will not come back."""
+    MEMBER_MOVED = 114
+    """subject: the member's record before; organisation: enroller; value: the record in which it goes on."""
+    KEY_CHANGED = 115
+    """subject: member; organisation: enroller."""
+    CONTRIBUTION_RECORDED = 116
+    """subject: member; organisation: enroller; value: amount."""
+    MEMBER_IN_ARREARS = 117
+    """subject: member who pays; organisation: enroller; value: amount."""
+    ARREARS_CLEARED = 118
+    """subject: member who pays; organisation: enroller."""
+    BALANCE_CLOSED = 119
+    """subject: member; organisation: enroller; value: amount that is paid back."""
+    MEMBER_REMOVED = 120
+    """subject: member who pays and is in arrears; organisation: enroller; value: how many of the family are removed."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

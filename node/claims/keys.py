@@ -8,7 +8,7 @@ ITEM_OF_CLAIM and OPENING. All other access is by exact key.
 Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
 later modules take further ranges. Execution scans these tables only, by ranges that hold what is due:
 DEADLINE (oldest first, bounded per block), DAY_CHANGE and COHORT_EXIT (once per disclosure), and CASE (once
-per settlement that is short of money). Queries page through
+per settlement that is short of money), THRESHOLD (below what a settlement has reached, bounded). Queries page through
 ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
 """
 
@@ -48,6 +48,8 @@ COHORTS: Final = 0x30
 COHORT_EXIT: Final = 0x31
 RECEIVABLES: Final = 0x32
 CASE: Final = 0x33
+ACCOUNT: Final = 0x34
+THRESHOLD: Final = 0x35
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -56,6 +58,7 @@ _U64 = Struct(">BQ")
 _DAY = Struct(">BHIH")
 _DAY_DAY = Struct(">BHIHI")
 _U16_U64 = Struct(">BHQ")
+_U16_U64_U64 = Struct(">BHQQ")
 _DEADLINE = Struct(">BQBQ")
 _U64_U64 = Struct(">BQQ")
 
@@ -225,6 +228,25 @@ def parse_case(key: bytes) -> tuple[int, int]:
     """(plan, claim)."""
     _, plan, claim_number = _U16_U64.unpack(key)
     return plan, claim_number
+
+
+def account(member_number: int) -> bytes:
+    return _U64.pack(ACCOUNT, member_number)
+
+
+def threshold(plan: int, accumulated: int, member_number: int) -> bytes:
+    return _U16_U64_U64.pack(THRESHOLD, plan, accumulated, member_number)
+
+
+def thresholds_below(plan: int, accumulated: int) -> tuple[bytes, bytes]:
+    """Range of the balances of a plan that run out before its shares add up to `accumulated`."""
+    return _U16_U64_U64.pack(THRESHOLD, plan, 0, 0), _U16_U64_U64.pack(THRESHOLD, plan, accumulated, 0)
+
+
+def parse_threshold(key: bytes) -> tuple[int, int, int]:
+    """(plan, accumulated, member)."""
+    _, plan, accumulated, member_number = _U16_U64_U64.unpack(key)
+    return plan, accumulated, member_number
 
 
 def number_of(key: bytes) -> int:

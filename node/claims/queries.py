@@ -15,11 +15,10 @@ from node.claims.application import Receipt
 from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sender
 from node.claims.events import ClaimsEvent
 from node.claims.genesis import Genesis
-from node.claims.ids import member_text
-from node.claims.mutual_aid.bills import bill, charged_through, cycles_of
+from node.claims.member_views import account_view, member_view, statement_view
+from node.claims.mutual_aid.bills import bill, cycles_of
 from node.claims.mutual_aid.records import (
     ClaimRecord,
-    CycleStatus,
     MemberRecord,
     load_claim,
     load_counters,
@@ -233,34 +232,9 @@ class Queries:
         member = load_member(state, member_id) if 0 < member_id < _END else None
         if member is None:
             return None
-        plan = self.registry.plan(state, member.plan)
         first, stop = cycles_of(state, member)
         start = max(first, _number(cursor, first))
-        end = min(stop, start + _limit(limit))
-        terms = plan.versions[-1].plan
-        total = charged_through(state, plan, member, first, min(start, stop) - 1)
-        items = []
-        for number in range(start, end):
-            cycle = the_cycle(state, plan.number, number)
-            view = views.cycle_view(self.registry, plan, number, cycle)
-            settled = cycle.status is CycleStatus.SETTLED
-            charged = charged_through(state, plan, member, first, number)
-            line = {
-                "charged": views.money(terms, charged - total) if settled else None,
-                "running_total": views.money(terms, charged) if settled else None,
-            }
-            items.append({**view, **line})
-            total = charged
-        return {
-            "member": member_text(member_id),
-            "plan": plan.code,
-            "pays_through": member_text(member.payer) if member.payer else None,
-            "units": member.units,
-            "currency": terms.currency,
-            "total": views.money(terms, self.bill(state, member)),
-            "items": items,
-            "next": str(end) if end < stop else None,
-        }
+        return statement_view(self.registry, state, member_id, member, range(start, min(stop, start + _limit(limit))))
 
     # Renderings, and the keys that proofs are for.
 
@@ -293,7 +267,9 @@ class Queries:
 
     def _member_view(self, state: ReadState, number: int, member: MemberRecord, now_ms: int) -> Json:
         plan = self.registry.plan(state, member.plan)
-        return views.member_view(self.registry, plan, number, member, plan.day_of(now_ms), self.bill(state, member))
+        today, billed = plan.day_of(now_ms), self.bill(state, member)
+        balance = account_view(self.registry, state, number, plan)
+        return member_view(self.registry, plan, number, member, today, billed, balance)
 
     def _plan(self, state: ReadState, code: str) -> Plan:
         plan = self.registry.find(state, code)

@@ -105,6 +105,17 @@ class ResultCode(IntEnum):
     UNKNOWN_ORGANISATION = 180
     MORE_THAN_OWED = 181
     NOT_COLLECTED_YET = 182
+    NOT_THE_ENROLLER = 183
+    MEMBERSHIP_ENDED = 184
+    DEPENDANTS_FIRST = 185
+    TOO_MANY_DEPENDANTS = 186
+    NOTHING_TO_CHANGE = 187
+    KEY_CHANGED_TODAY = 188
+    PAID_BY_ANOTHER = 189
+    OWN_BALANCE = 190
+    NO_BALANCE = 191
+    IN_ARREARS = 192
+    MEMBERSHIP_VOID = 193
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -190,6 +201,17 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.UNKNOWN_ORGANISATION: "The consortium has no organisation with this name.",
     ResultCode.MORE_THAN_OWED: "The amount is more than is owed. Ask for the plan's totals.",
     ResultCode.NOT_COLLECTED_YET: "The plan pays from collected money only, and not enough has come in yet.",
+    ResultCode.NOT_THE_ENROLLER: "Only the member's enroller, or its own key where that is allowed, may do this.",
+    ResultCode.MEMBERSHIP_ENDED: "The membership has ended, or ends by tomorrow.",
+    ResultCode.DEPENDANTS_FIRST: "Others are paid for by this member. They leave before it, or together with it.",
+    ResultCode.TOO_MANY_DEPENDANTS: "A member pays for at most 32 others.",
+    ResultCode.NOTHING_TO_CHANGE: "The membership is like this already.",
+    ResultCode.KEY_CHANGED_TODAY: "A member's key can be changed once a day.",
+    ResultCode.PAID_BY_ANOTHER: "Another member pays for this one. Name that member.",
+    ResultCode.OWN_BALANCE: "The chain keeps this member's balance and finds arrears by itself.",
+    ResultCode.NO_BALANCE: "The chain keeps no balance of this member.",
+    ResultCode.IN_ARREARS: "Arrears have to be paid first.",
+    ResultCode.MEMBERSHIP_VOID: "The membership is void, because the health declaration was untrue.",
 }
 
 

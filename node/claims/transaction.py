@@ -24,19 +24,25 @@ from node.claims.evidence.actions import (
 )
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
+    CloseBalance,
     ConfirmPayment,
     DecideObjection,
     Enrol,
     ExtendInvestigation,
     FileClaim,
     Investigate,
+    Leave,
     LiftStay,
+    MoveMember,
     Object,
+    RecordContribution,
     RecordReceipt,
     Recuse,
+    ReportArrears,
     ResubmitClaim,
     ReturnClaim,
     Review,
+    SetKey,
     StayClaim,
     WithdrawClaim,
 )
@@ -81,6 +87,12 @@ Action = (
     | ConfirmErasure
     | RestrainErasure
     | RecordReceipt
+    | Leave
+    | MoveMember
+    | SetKey
+    | RecordContribution
+    | ReportArrears
+    | CloseBalance
 )
 """Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from node.claims import money_events
 from node.claims.application import Receipt
-from node.claims.calendar import date_text, months_old
+from node.claims.calendar import date_text
 from node.claims.consortium import EvidenceRecord, OrganisationTally, SenderRecord
 from node.claims.events import ClaimsEvent, EventKind
 from node.claims.evidence import views as evidence_views
@@ -13,13 +14,12 @@ from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
 from node.claims.money import amount_text
 from node.claims.mutual_aid.actions import Decision, Finding, Reason
+from node.claims.mutual_aid.arrears import payable_now
 from node.claims.mutual_aid.receipts import cash
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     CycleRecord,
     CycleStatus,
-    Exit,
-    MemberRecord,
     PlanState,
     PlanTally,
     Receivables,
@@ -48,15 +48,6 @@ _AMOUNT_EVENTS: Final = frozenset(
         EventKind.CYCLE_CARRIED,
     }
 )
-_MONEY_EVENTS: Final = frozenset(
-    {
-        EventKind.RECEIPT_RECORDED,
-        EventKind.SPONSOR_RECEIPT_RECORDED,
-        EventKind.MONEY_RECOVERED,
-        EventKind.MONEY_WRITTEN_OFF,
-    }
-)
-"""Of a plan's money, and of no record of their own."""
 _SETTLED: Final = frozenset({ClaimStatus.SETTLED, ClaimStatus.PAYMENT_STAYED, ClaimStatus.PAID})
 _LATE_EVENTS: Final = frozenset({EventKind.INVESTIGATION_MISSED, EventKind.REVIEW_MISSED, EventKind.PAYMENT_MISSED})
 
@@ -96,7 +87,8 @@ def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRe
         "currency": terms.plan.currency,
         "claimed": money(terms.plan, claim.claimed),
         "amount": money(terms.plan, claim.amount) if claim.amount else None,
-        "payable": money(terms.plan, claim.payable) if claim.status in _SETTLED else None,
+        "payable": money(terms.plan, payable_now(registry, state, claim)) if claim.status in _SETTLED else None,
+        "deducted": money(terms.plan, claim.deducted) if claim.deducted else None,
         "evidence": claim.evidence.hex(),
         "filed_ms": claim.filed_ms,
         "filed_by": organisation_name(registry, claim.filer) or "member",
@@ -145,35 +137,6 @@ def _denial_view(claim: ClaimRecord) -> Json | None:
         "clause": claim.clause or None,
         "evidence": claim.grounds.hex() or None,
         "reason": reason_text(claim.reason),
-    }
-
-
-def member_view(registry: Registry, plan: Plan, number: int, member: MemberRecord, today: int, billed: int) -> Json:
-    """`today` is the plan's day; `billed` what the member's shares so far add up to, minor units."""
-    terms = plan.terms_on(today).plan
-    if member.until_day and today >= member.until_day:
-        status = "aided" if member.exit is Exit.AIDED else "ended"
-    else:
-        status = "active" if today >= member.cover_day else "waiting"
-    return {
-        "id": member_text(number),
-        "plan": terms.code,
-        "status": status,
-        "enrolled_by": registry.names[member.organisation],
-        "person": member.person.hex(),
-        "birth_month": f"{member.birth_month // 12:04d}-{member.birth_month % 12 + 1:02d}",
-        "age_years": months_old(member.birth_month, today) // 12,
-        "enrolled_on": date_text(member.enrolled_day),
-        "cover_from": date_text(member.cover_day),
-        "cover_until": date_text(member.until_day) if member.until_day else None,
-        "pays_through": member_text(member.payer) if member.payer else None,
-        "key": member.key.hex() or None,
-        "open_claims": member.open_claims,
-        "paid_claims": member.paid_claims,
-        "last_claim": claim_text(member.last_claim) if member.last_claim else None,
-        "units": member.units,
-        "currency": terms.currency,
-        "billed": money(terms, billed),
     }
 
 
@@ -285,9 +248,8 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     plan = registry.plan_or_none(state, event.plan)
     terms = None if plan is None else plan.versions[0].plan
     view["plan"] = f"plan-{event.plan}" if plan is None else plan.code
-    if event.kind in _MONEY_EVENTS:
-        view |= {} if terms is None else {"amount": money(terms, event.value), "currency": terms.currency}
-        return view | ({"organisation": registry.names[event.organisation]} if event.organisation >= 0 else {})
+    if event.kind in money_events.EVENTS:
+        return view | money_events.event_fields(registry, terms, event)
     if event.kind in _CYCLE_EVENTS:
         view["cycle"] = event.subject
     else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import rich_click as click
 
-from node.cli.base import USAGE, CommandError, output_options
+from node.cli.base import USAGE, CommandError, LazyGroup, output_options
 from node.cli.connect import Connection, make_client, node_options, send, signing_options
 
 if TYPE_CHECKING:
@@ -24,15 +24,27 @@ SECRET_FILE: Final = "weal-import.secret"
 _LONGEST_LINE: Final = 10_000
 
 
-@click.group()
+_ENROLLER: Final = {
+    "leave": ("node.cli.membership_commands:leave", "End a membership at the end of the day."),
+    "move": ("node.cli.membership_commands:move", "Move a member to another plan or to other units."),
+    "key": ("node.cli.membership_commands:key", "Give a member a key of its own, another one, or none."),
+    "deposit": ("node.cli.membership_commands:deposit", "Record what a member has paid."),
+    "arrears": ("node.cli.membership_commands:arrears", "Report or show what a member owes."),
+    "close-balance": ("node.cli.membership_commands:close_balance", "Record that a balance was paid back."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_ENROLLER)
 def member() -> None:
-    """Enrol members, show one, show what one has to pay.
+    """Enrol members, show one, show what one has to pay, record what it paid.
 
     \b
     Examples:
       weal member enrol people.csv --as a
       weal member show M-000001
       weal member statement M-000001
+      weal member deposit M-000001 --amount 100.00 --receipt slip.pdf --as a
+      weal member leave M-000001 --as a
     """
 
 
@@ -260,6 +272,9 @@ def _statement(record: dict[str, Any]) -> Any:
             ("pays through", record.get("pays_through")),
             ("units", str(record["units"])),
             ("total", money(record, "total")),
+            ("with dependants", money(record, "family_total") if record["dependants"] else None),
+            ("balance", record["balance"] and f"{record['balance']['balance']} {record['currency']}"),
+            ("in arrears", record["balance"] and record["balance"]["arrears"]),
         ]
     )
     more = ["more cycles follow; see them with --json"] if record.get("next") else []

@@ -125,13 +125,27 @@ def member_sheet(member: Mapping[str, Any]) -> RenderableType:
             ("covered", f"from {member['cover_from']}" + _until(member.get("cover_until"))),
             ("born", f"{member['birth_month']} ({member['age_years']} years)"),
             ("pays through", member.get("pays_through")),
+            ("units", str(member["units"])),
             ("billed so far", money(member, "billed")),
+            *_balance(member),
             ("claims", f"{member['open_claims']} open, {member['paid_claims']} paid"),
             ("last claim", member.get("last_claim")),
             ("own key", member.get("key")),
             ("person", member["person"]),
         ]
     )
+
+
+def _balance(member: Mapping[str, Any]) -> list[tuple[str, RenderableType | None]]:
+    balance = member.get("balance")
+    if balance is None:
+        return []
+    owes = f"{balance['arrears']}, cycles in a row not covered: {balance['failed_cycles']}"
+    return [
+        ("balance", f"{balance['balance']} {member['currency']}, kept by the {balance['kept_by']}"),
+        ("in arrears", owes if balance["arrears"] else None),
+        ("leaves if unpaid", when(balance["removal_ms"]) if balance["removal_ms"] else None),
+    ]
 
 
 def _until(day: str | None) -> str:

@@ -39,6 +39,7 @@ from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
 from tests.factories import GENESIS_MS, ORGANISATIONS, ROLES, Chain, make_genesis, person, plan
 from tests.property.claims_oracle import Oracle, OracleClaim
+from tests.property.members_driver import MemberSteps
 
 OBSERVED = {"S01": 0, "S12": 4, "M01": 0, "V01": 0}
 """Ailments of the test and their observation days."""
@@ -49,7 +50,7 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
     """Days instead of months, so that a short history sees many cycles."""
     fixed = replace(
         plan("critical-illness"),
-        waiting_days=random.choice([0, 1, 3, 25]),
+        waiting_days=random.choice([0, 1, 25, 25]),
         waiting_members_share=random.random() < 0.5,
         exit_after_payout=random.random() < 0.6,
         report_window_days=6,
@@ -61,6 +62,8 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
             case_cap_minor_units=random.choice([0, 0, 300_000, 2_000_001]),
             year_cap_minor_units=random.choice([0, 999_999, 9_999_999]),
             sponsor=random.choice(["", "c"]),
+            grace_cycles=random.choice([0, 1, 2]),
+            retry_days=random.choice([0, 1, 5]),
         ),
     )
     repaid = replace(
@@ -76,12 +79,14 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
             case_cap_minor_units=random.choice([0, 0, 77]),
             year_cap_minor_units=random.choice([0, 500]),
             sponsor=random.choice(["", "", "b"]),
+            grace_cycles=random.choice([0, 1, 3]),
+            retry_days=random.choice([0, 2]),
         ),
     )
     return fixed, repaid
 
 
-class Driver:
+class Driver(MemberSteps):
     """One history. `steps` blocks, each with a few random actions, valid or not."""
 
     def __init__(self, seed: int, *, deadlines_per_block: int = 2_000) -> None:
@@ -134,9 +139,17 @@ class Driver:
             claim = self.random.choice(open_claims)
             touched[claim.number] = None
             return self._step(claim)
-        if self.oracle.members and choice < 0.85:
+        if self.oracle.members and choice < 0.75:
             return self._filing(now)
+        if self.oracle.members and choice < 0.9:
+            return self.member_step()
+        if self.oracle.members and choice < 0.93:
+            return self.enrol_relative()
         return self._enrolment()
+
+    def next_person(self, plan_number: int) -> int:
+        self._people += 1
+        return (self._people - 1) * 2 + plan_number
 
     def _punctual(self, claim: OracleClaim, now: int) -> bool:
         record = load_claim(self.chain.state, claim.number)
@@ -164,8 +177,9 @@ class Driver:
                 return ResultCode.TOO_OLD
             if twice:
                 return ResultCode.PERSON_ALREADY_MEMBER
-            for birth, count in zip(births, units, strict=True):
-                self.oracle.enrol(plan_number, ORGANISATIONS.index(organisation), birth, now, count)
+            for number, birth, count in zip(people, births, units, strict=True):
+                member = self.oracle.enrol(plan_number, ORGANISATIONS.index(organisation), birth, now, count)
+                member.person = number * 2 + plan_number
             return ResultCode.OK
 
         if twice:
@@ -234,7 +248,8 @@ class Driver:
             )
             return report, lambda now: oracle.investigate(claim, now)
         if claim.status == "settled":
-            payment = ConfirmPayment(claim=number, amount=claim.payable, receipt=person(number))
+            net = claim.payable - min(claim.payable, claim.member.arrears())
+            payment = ConfirmPayment(claim=number, amount=net, receipt=person(number))
             return payment, lambda now: oracle.pay(claim, now)
         if self.random.random() < 0.25:
             denial = Review(
@@ -264,6 +279,7 @@ class Driver:
             record = the_claim(state, claim.number)
             assert record.status is ClaimStatus[claim.status.upper()] is self.seen[claim.number]
             assert (record.deadline_ms, record.amount, record.claimed) == (claim.due, claim.amount, claim.claimed)
+            assert record.deducted == claim.deducted
             assert record.payable == (claim.payable if claim.status in ("settled", "paid") else 0)
             self._compare_assignment(claim)
             if claim.due:
@@ -272,6 +288,7 @@ class Driver:
             expected_rows.append((oracle.disclosure, 21, oracle.number))
             if oracle.waiting is not None:
                 expected_rows.append((oracle.waiting.settlement, 20, oracle.number))
+        expected_rows += self.compare_members()
         assert sorted(rows) == sorted(expected_rows)
         for member in self.oracle.members:
             stored = the_member(state, member.number)

@@ -14,34 +14,11 @@ from math import ceil, floor
 
 from node.claims.genesis import PlanTerms
 from node.claims.results import ResultCode
+from tests.property.members_oracle import Members, OracleMember
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 EPOCH = datetime(1970, 1, 1)
-
-
-@dataclass
-class OracleMember:
-    number: int
-    plan: int
-    organisation: int
-    birth: tuple[int, int]
-    enrolled: int
-    covered: int
-    shares_from: int
-    until: int | None
-    ledger: list[tuple[int, int]] = field(default_factory=list)
-    open: int = 0
-    paid: int = 0
-    units: int = 1
-    by_year: dict[int, int] = field(default_factory=dict)
-    """What each of the units was charged, by calendar year of the disclosure."""
-
-    def shares_on(self, day: int) -> bool:
-        return self.shares_from <= day and (self.until is None or day < self.until)
-
-    def age_on(self, day: int) -> int:
-        return Oracle.age(self.birth, day)
 
 
 @dataclass
@@ -56,6 +33,7 @@ class OracleClaim:
     amount: int = 0
     missed: int = 0
     payable: int = 0
+    deducted: int = 0
 
 
 @dataclass
@@ -84,7 +62,7 @@ class OraclePlan:
     sponsored: int = 0
 
 
-class Oracle:
+class Oracle(Members):
     """Plans with `cycle_days` calendars only; that is all the test's plans have."""
 
     def __init__(self, plans: tuple[PlanTerms, ...], genesis_ms: int) -> None:
@@ -93,6 +71,9 @@ class Oracle:
         self.claims: list[OracleClaim] = []
         self.cut = 0
         """What payouts were short of, in all."""
+        self.sweeps: list[tuple[int, int, int]] = []
+        """(time, plan, cycle) of settlements whose balances have not been looked at."""
+        self.failed = self.removed = 0
         for number, terms in enumerate(plans):
             first = self.day(terms, genesis_ms) + terms.calendar.cycle_days
             disclosure = self.midnight(terms, first)
@@ -125,6 +106,11 @@ class Oracle:
                 due.append((plan.disclosure, 1, plan.number))
                 if plan.waiting is not None:
                     due.append((plan.waiting.settlement, 0, plan.number))
+            for at, plan_number, cycle in self.sweeps:
+                due.append((at, 95 + plan_number, cycle))
+            for member in self.members:
+                if member.account is not None and member.account.removal is not None:
+                    due.append((member.account.removal, 200, member.number))
             order = ["filed", "investigated", "accepted", "published", "confirmed", "settled", "denied"]
             due += [(claim.due, 2 + order.index(claim.status), claim.number) for claim in self.claims if claim.due]
             time, kind, number = min(due)
@@ -134,6 +120,11 @@ class Oracle:
                 self._settle(self.plans[number])
             elif kind == 1:
                 self._disclose(self.plans[number])
+            elif kind == 200:
+                self.remove(self.members[number - 1])
+            elif kind >= 95:
+                self.sweeps.remove((time, kind - 95, number))
+                self.look_at_balances(self.plans[kind - 95], number, time)
             else:
                 self._claim_due(self.claims[number - 1])
 
@@ -190,6 +181,8 @@ class Oracle:
         plan.payouts += payouts
         self.cut += granted - payouts
         plan.history.append((cycle.number, units, share, len(cases)))
+        if share:
+            self.sweeps.append((cycle.settlement, plan.number, cycle.number))
 
     @staticmethod
     def _fee(plan: OraclePlan, payouts: int) -> int:
@@ -248,7 +241,7 @@ class Oracle:
             end = (datetime(birth[0] + terms.cover_until_age_years, birth[1], 1) - EPOCH).days
             until = max(end, shares)
         member = OracleMember(len(self.members) + 1, plan_number, organisation, birth, today, covered, shares, until)
-        member.units = units
+        member.units, member.waits_from = units, today
         self.members.append(member)
         return member
 
@@ -304,8 +297,12 @@ class Oracle:
         claim.status, claim.due = "paid", 0
         plan.paid += claim.payable
         member = claim.member
+        claim.deducted = min(claim.payable, member.arrears())
+        if claim.deducted:
+            self.credit(member, claim.deducted)
         member.open -= 1
         member.paid += 1
         leaves = self.day(plan.terms, now) + 1
         if plan.terms.exit_after_payout and (member.until is None or leaves < member.until):
             member.until = max(leaves, member.shares_from)
+            member.exit = "AIDED"

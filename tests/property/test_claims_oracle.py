@@ -32,7 +32,7 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
     """A generator that never gets far would prove nothing."""
     codes: dict[ResultCode, int] = {}
     statuses: dict[str, int] = {}
-    carried = shared = missed = cut = sponsored = capped = 0
+    carried = shared = missed = cut = sponsored = capped = failed = removed = deducted = 0
     for seed in range(36):
         driver = Driver(seed)
         driver.run(70)
@@ -41,6 +41,8 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
         for claim in driver.oracle.claims:
             statuses[claim.status] = statuses.get(claim.status, 0) + 1
             missed += claim.missed
+            deducted += claim.deducted > 0
+        failed, removed = failed + driver.oracle.failed, removed + driver.oracle.removed
         cut += driver.oracle.cut > 0
         for plan in driver.oracle.plans:
             cap = plan.terms.costs.year_cap_minor_units
@@ -64,10 +66,19 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
         ResultCode.AMOUNT_OUT_OF_RANGE,
         ResultCode.NOT_ASSIGNED,
         ResultCode.DENIAL_WITHOUT_GROUNDS,
+        ResultCode.NOT_THE_ENROLLER,
+        ResultCode.MEMBERSHIP_ENDED,
+        ResultCode.DEPENDANTS_FIRST,
+        ResultCode.PAID_BY_ANOTHER,
+        ResultCode.OWN_BALANCE,
+        ResultCode.NO_BALANCE,
+        ResultCode.NOTHING_TO_CHANGE,
+        ResultCode.MORE_THAN_OWED,
     }
     assert {"paid", "denied", "closed_denied", "filed", "investigated", "settled"} <= set(statuses)
     assert min(statuses["paid"], statuses["denied"], statuses["closed_denied"], shared, carried, missed) > 5
     assert min(cut, sponsored, capped) > 2
+    assert min(failed, removed, deducted) > 5
 
 
 @settings(max_examples=10, deadline=None)

@@ -248,3 +248,55 @@ class RecordReceipt(Wire, frozen=True, kw_only=True, tag=45):
     amount: Sum
     receipt: Commitment
     sponsor: bool = False
+
+
+class Leave(Wire, frozen=True, kw_only=True, tag=46):
+    """A member leaves the plan at the end of the day: with its own key, or through its enroller. A cycle that was
+    disclosed by then is still shared."""
+
+    member: Unsigned
+    family: bool = False
+    """All for whom the member pays leave as well."""
+
+
+class MoveMember(Wire, frozen=True, kw_only=True, tag=47):
+    """Moves a member to another plan, or to another number of units, from tomorrow: through its enroller. The
+    days already waited count."""
+
+    member: Unsigned
+    plan: PlanCode
+    units: Annotated[int, Meta(ge=0, le=10)] = 0
+    """0: as before."""
+    payer: Unsigned = 0
+    """Number of the member who pays in the new plan, or 0: pays for itself."""
+
+
+class SetKey(Wire, frozen=True, kw_only=True, tag=48):
+    """Gives a member a key of its own, another one, or none: through its enroller."""
+
+    member: Unsigned
+    key: Annotated[bytes, Meta(max_length=32)]
+
+
+class RecordContribution(Wire, frozen=True, kw_only=True, tag=49):
+    """The member has paid its enroller. Without arrears this opens a balance that the chain watches from then on;
+    all shares before it count as paid."""
+
+    member: Unsigned
+    amount: Sum
+    receipt: Commitment
+
+
+class ReportArrears(Wire, frozen=True, kw_only=True, tag=50):
+    """The enroller collects for the member and could not collect the shares of the last settled cycle."""
+
+    member: Unsigned
+    amount: Sum
+    """All that the member owes, dependants included."""
+
+
+class CloseBalance(Wire, frozen=True, kw_only=True, tag=51):
+    """The enroller pays the balance back and collects for the member from now on."""
+
+    member: Unsigned
+    receipt: Commitment

@@ -12,6 +12,7 @@ from node.claims.events import EventKind
 from node.claims.genesis import Role
 from node.claims.module import InvariantBroken, Scope
 from node.claims.money import Settlement, settle
+from node.claims.mutual_aid.arrears import begin_sweep
 from node.claims.mutual_aid.assignment import assign
 from node.claims.mutual_aid.cases import add_case, close_case, reduce_cases
 from node.claims.mutual_aid.cohorts import charge_cohorts, disclose_cohorts
@@ -143,6 +144,7 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     )
     save_plan(scope, number, after)
     scope.emit(EventKind.CYCLE_SETTLED, plan=number, subject=index, value=result.share)
+    begin_sweep(scope, number, due_ms)
 
 
 def _charge_organisations(scope: Scope, number: int, cycle: CycleRecord, result: Settlement, year_cap: int) -> None:

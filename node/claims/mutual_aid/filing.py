@@ -16,6 +16,7 @@ from node.claims.mutual_aid.lifecycle import open_claim
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     Counters,
+    Exit,
     MemberRecord,
     load_claim,
     load_counters,
@@ -45,6 +46,8 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
         return ResultCode.NOT_THIS_MEMBER
     if member.plan != plan.number:
         return ResultCode.WRONG_PLAN
+    if member.exit is Exit.VOID:
+        return ResultCode.MEMBERSHIP_VOID
     terms = plan.terms_on(action.diagnosis_day)
     ailment = terms.ailments.get(action.ailment)
     if ailment is None:

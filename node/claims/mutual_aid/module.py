@@ -9,11 +9,13 @@ from typing import ClassVar, Final
 from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
 from node.claims.mutual_aid import (
+    arrears,
     cycle,
+    enrolment,
     filing,
     intake,
     invariants,
-    membership,
+    leaving,
     objections,
     receipts,
     refusals,
@@ -22,19 +24,25 @@ from node.claims.mutual_aid import (
 )
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
+    CloseBalance,
     ConfirmPayment,
     DecideObjection,
     Enrol,
     ExtendInvestigation,
     FileClaim,
     Investigate,
+    Leave,
     LiftStay,
+    MoveMember,
     Object,
+    RecordContribution,
     RecordReceipt,
     Recuse,
+    ReportArrears,
     ResubmitClaim,
     ReturnClaim,
     Review,
+    SetKey,
     StayClaim,
     WithdrawClaim,
 )
@@ -50,7 +58,17 @@ from node.claims.state import ReadState
 from node.claims.wire import Wire
 
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
-    Role.ENROLLER: (Enrol, Object, WithdrawClaim),
+    Role.ENROLLER: (
+        Enrol,
+        Object,
+        WithdrawClaim,
+        Leave,
+        MoveMember,
+        SetKey,
+        RecordContribution,
+        ReportArrears,
+        CloseBalance,
+    ),
     Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim),
     Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse),
     Role.REVIEWER: (Review, DecideObjection, Recuse),
@@ -59,7 +77,7 @@ PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
 }
 """All that organisations may do here. What is not in it is forbidden."""
 
-PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (FileClaim, ResubmitClaim, Object, WithdrawClaim)
+PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (FileClaim, ResubmitClaim, Object, WithdrawClaim, Leave)
 
 
 class MutualAid(Module):
@@ -71,7 +89,7 @@ class MutualAid(Module):
 
     def actions(self) -> Mapping[type[Wire], ActionHandler]:
         return {
-            Enrol: partial(membership.enrol, self.registry),
+            Enrol: partial(enrolment.enrol, self.registry),
             FileClaim: partial(filing.file_claim, self.registry),
             Investigate: partial(steps.investigate, self.registry),
             Review: partial(steps.review, self.registry),
@@ -87,6 +105,12 @@ class MutualAid(Module):
             StayClaim: partial(stays.stay, self.registry),
             LiftStay: partial(stays.lift, self.registry),
             RecordReceipt: partial(receipts.record_receipt, self.registry),
+            Leave: partial(leaving.leave, self.registry),
+            MoveMember: partial(leaving.move_member, self.registry),
+            SetKey: partial(leaving.set_key, self.registry),
+            RecordContribution: partial(arrears.contribute, self.registry),
+            ReportArrears: partial(arrears.report, self.registry),
+            CloseBalance: partial(arrears.close_balance, self.registry),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -103,6 +127,8 @@ class MutualAid(Module):
             DeadlineKind.PAPERS: partial(intake.lapse, self.registry),
             DeadlineKind.OBJECTION: partial(objections.objection_missed, self.registry),
             DeadlineKind.STAY: partial(stays.stay_over, self.registry),
+            DeadlineKind.ARREARS: partial(arrears.sweep, self.registry),
+            DeadlineKind.REMOVAL: partial(arrears.removal_due, self.registry),
             DeadlineKind.JURY_REQUEST: partial(refusals.denial_over, self.registry),
         }
 

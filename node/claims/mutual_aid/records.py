@@ -72,6 +72,10 @@ class MemberRecord(Wire, frozen=True, kw_only=True):
     """The record in which the membership goes on, or 0."""
     came_from: int = 0
     """The same person's record before this one, in this plan or another, or 0."""
+    waits_from: int = 0
+    """Day from which the waiting days count, if that is not `enrolled_day`: they came along from another plan."""
+    key_day: int = 0
+    """When the key was last changed, or 0."""
 
 
 class ReviewNote(Wire, frozen=True, kw_only=True):
@@ -269,6 +273,27 @@ class Receivables(Wire, frozen=True, kw_only=True):
     receipts: tuple[int, ...]
 
 
+class AccountRecord(Wire, frozen=True, kw_only=True):
+    """The balance of a member who pays, for itself and its dependants. Most members have none: their
+    organisation collects, and says so only if they are in arrears. Minor units."""
+
+    plan: int
+    paid_in: int
+    """What counts as paid of all bills; the balance is this less the bills so far."""
+    own: bool
+    """Keeps a balance that the chain watches; otherwise reported by its organisation, until it is paid."""
+    threshold: int = -1
+    """What the plan's shares may add up to before the balance may run out; -1: not watched."""
+    failures: int = 0
+    """Cycles in a row that the balance did not cover."""
+    failed_cycle: int = 0
+    """The last of them."""
+    removal_ms: int = 0
+    """When the member is removed if nothing is paid, or 0."""
+    owed: int = 0
+    """Arrears of dependants who were removed, set apart so that the others go on."""
+
+
 class CaseRow(Wire, frozen=True, kw_only=True):
     """A confirmed claim until it is told of its settlement."""
 
@@ -312,6 +337,11 @@ def load_cohorts(state: ReadState, plan: int) -> Cohorts | None:
 
 def load_receivables(state: ReadState, plan: int) -> Receivables:
     return decode_trusted(Receivables, _present(state, keys.receivables(plan)))
+
+
+def load_account(state: ReadState, number: int) -> AccountRecord | None:
+    raw = state.get(keys.account(number))
+    return None if raw is None else decode_trusted(AccountRecord, raw)
 
 
 def the_member(state: ReadState, number: int) -> MemberRecord:

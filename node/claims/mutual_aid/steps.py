@@ -26,6 +26,7 @@ from node.claims.mutual_aid.actions import (
     Recuse,
     Review,
 )
+from node.claims.mutual_aid.arrears import deduct, deduction
 from node.claims.mutual_aid.assignment import assign, rotation
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import end_membership
@@ -303,7 +304,10 @@ def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) ->
     claim, code = claim_for(registry, scope, action.claim, ClaimStatus.SETTLED)
     if claim is None:
         return code
-    if action.amount != claim.payable:
+    deducted, code = deduction(registry, scope, claim)
+    if code:
+        return code
+    if action.amount != claim.payable - deducted:
         return ResultCode.WRONG_PAYMENT_AMOUNT
     if not can_pay(registry, scope, claim):
         return ResultCode.NOT_COLLECTED_YET
@@ -312,11 +316,13 @@ def confirm_payment(registry: Registry, scope: Scope, action: ConfirmPayment) ->
         action.claim,
         claim,
         EventKind.CLAIM_PAID,
-        value=claim.payable,
+        value=claim.payable - deducted,
         actor=scope.sender.organisation,
         payer=scope.sender.organisation,
         receipt=action.receipt,
+        deducted=deducted,
     )
+    deduct(registry, scope, claim, deducted)
     record = load_plan(scope.state, claim.plan)
     save_plan(
         scope,

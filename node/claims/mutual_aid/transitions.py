@@ -62,6 +62,10 @@ class DeadlineKind(IntEnum):
     PAPERS = 37
     OBJECTION = 38
     STAY = 39
+    ARREARS = 95
+    """Of a plan: balances that its settlement of the same instant has used up."""
+    REMOVAL = 96
+    """Of a member in arrears for longer than the plan allows."""
     JURY_REQUEST = 90
 
 

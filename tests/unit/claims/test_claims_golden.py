@@ -27,6 +27,7 @@ from node.claims.genesis import (
 )
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
+    CloseBalance,
     ConfirmPayment,
     DecideObjection,
     Decision,
@@ -36,21 +37,27 @@ from node.claims.mutual_aid.actions import (
     FileClaim,
     Finding,
     Investigate,
+    Leave,
     LiftStay,
+    MoveMember,
     NewMember,
     Object,
     Paper,
     Reason,
+    RecordContribution,
     RecordReceipt,
     Recuse,
+    ReportArrears,
     ResubmitClaim,
     ReturnClaim,
     Review,
+    SetKey,
     StayClaim,
     StayEnd,
     WithdrawClaim,
 )
 from node.claims.mutual_aid.records import (
+    AccountRecord,
     CaseRow,
     ClaimRecord,
     Cohort,
@@ -121,6 +128,12 @@ ACTIONS: tuple[Action, ...] = (
     RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
     *EVIDENCE_ACTIONS,
     RecordReceipt(plan="critical-illness", organisation="a", amount=32_400_000, receipt=person(14)),
+    Leave(member=7, family=True),
+    MoveMember(member=7, plan="elderly-cancer", units=2, payer=8),
+    SetKey(member=7, key=person(15)),
+    RecordContribution(member=7, amount=10_000, receipt=person(16)),
+    ReportArrears(member=7, amount=10_000),
+    CloseBalance(member=7, receipt=person(16)),
 )
 
 CLAIM = ClaimRecord(
@@ -224,6 +237,9 @@ RECORDS: tuple[Wire, ...] = (
         ),
     ),
     Receivables(debits=(32_400_000, 0, 0, 0), receipts=(32_400_000, 0, 0, 0)),
+    AccountRecord(
+        plan=0, paid_in=10_000, own=True, threshold=32_400, failures=1, failed_cycle=8, removal_ms=1_778_688_000_000
+    ),
     CaseRow(granted=30_000_000, payable=29_999_999),
     ClaimsEvent(kind=EventKind.CLAIM_FILED, plan=0, subject=45, organisation=3, value=30_000_000),
     Receipt(
@@ -306,6 +322,8 @@ KEYS: dict[str, bytes] = {
     "cohort exit 0 20605 1 20544": keys.cohort_exit(0, 20_605, 1, 20_544),
     "receivables 0": keys.receivables(0),
     "case 0 45": keys.case(0, 45),
+    "account 7": keys.account(7),
+    "threshold 0 32400 7": keys.threshold(0, 32_400, 7),
 }
 
 
