@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "tx": ("node.cli.tx_commands:tx", "Submit transactions, wait for them, see what became of them."),
     "block": ("node.cli.block_commands:block", "Show blocks."),
     "verify": ("node.cli.verify_command:verify", "Check a proof offline, with nothing but the genesis file."),
+    "audit": ("node.cli.audit_command:audit", "Count everything again and compare it with the ledger."),
     "explain": ("node.cli.explain_command:explain", "What an error code means and what to do about it."),
     "completion": ("node.cli.completion_command:completion", "Completion for bash, zsh or fish."),
 }
@@ -31,9 +32,8 @@ click.rich_click.COMMAND_GROUPS = {
     "weal": [
         {"name": "Try it", "commands": ["demo", "localnet"]},
         {"name": "Run a node", "commands": ["init", "genesis", "keys", "node"]},
-        {"name": "Claims desk", "commands": ["claim", "member", "money", "import"]},
-        {"name": "Claims desk", "commands": ["claim", "member", "import", "duplicates"]},
-        {"name": "Look and check", "commands": ["tx", "block", "verify"]},
+        {"name": "Claims desk", "commands": ["claim", "member", "money", "import", "duplicates"]},
+        {"name": "Look and check", "commands": ["tx", "block", "verify", "audit"]},
         {"name": "Help", "commands": ["explain", "completion"]},
     ]
 }

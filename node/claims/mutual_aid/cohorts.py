@@ -22,10 +22,15 @@ _SURELY_MERGED_DAYS: Final = 800
 """Who began so long before leaving shared before the year of leaving: a cycle takes at most a year."""
 
 
+def cohort_row(plan: int, until_day: int, organisation: int, share_day: int) -> bytes:
+    """Key of the row in which an exit is booked."""
+    began = share_day if until_day - share_day <= _SURELY_MERGED_DAYS else 0
+    return keys.cohort_exit(plan, until_day, organisation, began)
+
+
 def change_cohort_exit(scope: Scope, plan: int, until_day: int, organisation: int, share_day: int, change: int) -> None:
     """`change` more units that began to share on `share_day` leave at 00:00 of `until_day`."""
-    began = share_day if until_day - share_day <= _SURELY_MERGED_DAYS else 0
-    key = keys.cohort_exit(plan, until_day, organisation, began)
+    key = cohort_row(plan, until_day, organisation, share_day)
     raw = scope.state.get(key)
     total = change + (decode_trusted(DayChange, raw).change if raw is not None else 0)
     if total:

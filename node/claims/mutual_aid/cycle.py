@@ -149,7 +149,7 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
 
 def _charge_organisations(scope: Scope, number: int, cycle: CycleRecord, result: Settlement, year_cap: int) -> None:
     """Each organisation owes the charges of its members, whether it has collected them or not."""
-    if not result.collected:
+    if not result.share:
         return
     if result.charges:
         owed = charge_cohorts(scope, number, result.charges, year_cap)
