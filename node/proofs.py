@@ -65,17 +65,24 @@ class RecordProof(Wire, frozen=True, tag=2):
     proof: StateProof
 
 
+class RecordsProof(Wire, frozen=True, tag=3):
+    """All records that the statement of a member is computed from."""
+
+    member: int
+    records: tuple[RecordProof, ...]
+
+
 class ProofBundle(Wire, frozen=True):
     """Everything needed beside the genesis file."""
 
     format: str
     header: Header
     certificate: CommitCertificate
-    fact: TransactionProof | RecordProof
+    fact: TransactionProof | RecordProof | RecordsProof
 
 
 class Proven(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bundle proved: either transaction and receipt, or key and value."""
+    """What a bundle proved: transaction and receipt, or key and value, or a member and the records of its bill."""
 
     header: Header
     transaction: Transaction | None = None
@@ -83,6 +90,9 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
     index: int | None = None
     key: bytes | None = None
     value: bytes | None = None
+    member: int | None = None
+    """Of a statement: the member, and the records it is computed from."""
+    records: dict[bytes, bytes | None] | None = None
 
 
 # -- making
@@ -140,11 +150,22 @@ def verify_bundle(bundle: ProofBundle, genesis: Genesis) -> Proven:
     if not verify_commit_certificate(certificate, members, domain(genesis, members), verify):
         raise BadProof("its certificate does not hold the valid signatures of a quorum")
     fact = bundle.fact
+    if isinstance(fact, RecordsProof):
+        return _verify_records(header, fact)
     if isinstance(fact, RecordProof):
         if not merkle.verify_state_proof(header.state_root, fact.key, fact.value, fact.proof):
             raise BadProof("the path from the record to the state root does not fit")
         return Proven(header=header, key=fact.key, value=fact.value)
     return _verify_transaction(header, fact)
+
+
+def _verify_records(header: Header, fact: RecordsProof) -> Proven:
+    records: dict[bytes, bytes | None] = {}
+    for one in fact.records:
+        if not merkle.verify_state_proof(header.state_root, one.key, one.value, one.proof):
+            raise BadProof(f"the path from record {one.key.hex()} to the state root does not fit")
+        records[one.key] = one.value
+    return Proven(header=header, member=fact.member, records=records)
 
 
 def _verify_transaction(header: Header, fact: TransactionProof) -> Proven:
@@ -208,6 +229,9 @@ def to_json(bundle: ProofBundle) -> dict[str, Any]:
     fact = bundle.fact
     if isinstance(fact, TransactionProof):
         document["transaction"] = _named(fact)
+    elif isinstance(fact, RecordsProof):
+        records = [{**_named(one), "proof": _named(one.proof)} for one in fact.records]
+        document["statement"] = {"member": fact.member, "records": records}
     else:
         document["record"] = {**_named(fact), "proof": _named(fact.proof)}
     return document
@@ -217,10 +241,10 @@ def from_json(document: Mapping[str, Any]) -> ProofBundle:
     """Inverse of `to_json`. Raises BadProof."""
     header = _part(document, "header")
     certificate = _part(document, "certificate")
-    fact: TransactionProof | RecordProof
+    fact: TransactionProof | RecordProof | RecordsProof
     try:
-        if ("transaction" in document) == ("record" in document):
-            raise BadProof('it must have either "transaction" or "record"')
+        if sum(name in document for name in ("transaction", "record", "statement")) != 1:
+            raise BadProof('it must have one of "transaction", "record" and "statement"')
         if "transaction" in document:
             part = _part(document, "transaction")
             paths = {name: _hashes(part, name) for name in ("transaction_path", "receipt_path")}
@@ -228,12 +252,11 @@ def from_json(document: Mapping[str, Any]) -> ProofBundle:
             if len(raw) > MAX_TRANSACTION_BYTES:
                 raise BadProof(f"its transaction has {len(raw)} bytes, allowed are {MAX_TRANSACTION_BYTES}")
             fact = TransactionProof(transaction=raw, receipt=receipt, index=part["index"], count=part["count"], **paths)
+        elif "statement" in document:
+            part = _part(document, "statement")
+            fact = RecordsProof(member=part["member"], records=tuple(_record(one) for one in part["records"]))
         else:
-            part = _part(document, "record")
-            inner = _part(part, "proof")
-            proof = StateProof(page=_bytes(inner, "page"), path=_hashes(inner, "path"))
-            value = None if part["value"] is None else _bytes(part, "value")
-            fact = RecordProof(key=_bytes(part, "key"), value=value, proof=proof)
+            fact = _record(_part(document, "record"))
         numbers = ("epoch", "height", "time_ms")
         signatures = tuple((replica, bytes.fromhex(signature)) for replica, signature in certificate["signatures"])
         fields = [header[name] if name in numbers else _bytes(header, name) for name in Header.__struct_fields__]
@@ -243,6 +266,13 @@ def from_json(document: Mapping[str, Any]) -> ProofBundle:
         return decode_bundle(encode(bundle))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadProof(f"it cannot be read: {error!r}") from error
+
+
+def _record(part: Mapping[str, Any]) -> RecordProof:
+    inner = _part(part, "proof")
+    proof = StateProof(page=_bytes(inner, "page"), path=_hashes(inner, "path"))
+    value = None if part["value"] is None else _bytes(part, "value")
+    return RecordProof(key=_bytes(part, "key"), value=value, proof=proof)
 
 
 def _named(struct: Wire | Header) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from node.config import Config
 from node.errors import Unavailable
 from node.genesis import dump_genesis
 from node.proofs import FORMAT, encode_bundle, prove_record, prove_transaction
+from node.statement_proofs import prove_statement
 from node.vault.service import VaultService
 
 if TYPE_CHECKING:
@@ -340,6 +341,14 @@ class NodeBackend:
         except Unavailable as error:
             raise ApiError(UNAVAILABLE, str(error), retry_after_s=1) from None
         return Proof(format=FORMAT, bundle=encode_bundle(bundle).hex())
+
+    def prove_statement(self, id: str) -> Proof | None:
+        node = self._node
+        try:
+            bundle = prove_statement(node.state, node.blocks, node.genesis, member_id(id))
+        except Unavailable as error:
+            raise ApiError(UNAVAILABLE, str(error), retry_after_s=1) from None
+        return None if bundle is None else Proof(format=FORMAT, bundle=encode_bundle(bundle).hex())
 
     def prove_transaction(self, id: bytes) -> Proof | None:
         node = self._node

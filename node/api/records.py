@@ -17,6 +17,7 @@ from node.api.shapes import (
     PlanPath,
     PlanTermsPath,
     ProveQuery,
+    StatementQuery,
 )
 from node.fhir.export import FHIR_JSON, fhir_bytes
 
@@ -66,10 +67,11 @@ async def member(call: Call[MemberPath, ProveQuery, None]) -> web.Response:
     return call.record(record, proof=proof)
 
 
-async def statement(call: Call[MemberPath, PageQuery, None]) -> web.Response:
+async def statement(call: Call[MemberPath, StatementQuery, None]) -> web.Response:
+    """The proof covers the whole statement, whichever page is asked for."""
     name, query = call.path.id, call.query
-    record = call.backend.statement(name, cursor=query.cursor, limit=call.limit(query.limit))
-    return call.record(found(record, "member", name))
+    record = found(call.backend.statement(name, cursor=query.cursor, limit=call.limit(query.limit)), "member", name)
+    return call.record(record, proof=call.backend.prove_statement(name) if query.prove else None)
 
 
 async def plans(call: Call[Nothing, Nothing, None]) -> web.Response:

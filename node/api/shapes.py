@@ -119,6 +119,10 @@ class PageQuery(_Parameters, frozen=True, kw_only=True):
     limit: PageLimit = 0
 
 
+class StatementQuery(PageQuery, frozen=True, kw_only=True):
+    prove: Prove = False
+
+
 class BlocksQuery(_Parameters, frozen=True, kw_only=True):
     before: Annotated[int, Meta(ge=0, le=10**15, description="Only blocks below this height; 0: from the newest.")] = 0
     limit: PageLimit = 0

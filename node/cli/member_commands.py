@@ -226,26 +226,34 @@ def show(connection: Connection, id: str, proof: Path | None) -> None:
 
 @member.command()
 @click.argument("id")
+@click.option("--proof", type=click.Path(path_type=Path), metavar="OUT", help="Write a proof for `weal verify`.")
 @output_options
 @node_options
-def statement(connection: Connection, id: str) -> None:
+def statement(connection: Connection, id: str, proof: Path | None) -> None:
     """Show what a member has to pay, cycle by cycle, in a form that the member can check.
 
     \b
     Examples:
       weal member statement M-000001
+      weal member statement M-000001 --proof bill.json
+      weal verify bill.json --statement --genesis genesis.json
     """
+    from node.cli.verify_command import write_proof
+
     name = member_name(id)
 
     async def ask() -> dict[str, Any]:
         async with make_client(connection) as client:
-            return await client.statement(name)
+            return await client.get(f"/v1/members/{name}/statement", prove=proof is not None)
 
-    record = asyncio.run(ask())
-    connection.settings.result(record, lambda console: console.print(_statement(record)))
+    answer = asyncio.run(ask())
+    if proof is not None:
+        write_proof(connection.settings, proof, bytes.fromhex(answer["proof"]["bundle"]))
+    record = answer["data"]
+    connection.settings.result(record, lambda console: console.print(statement_sheet(record)))
 
 
-def _statement(record: dict[str, Any]) -> Any:
+def statement_sheet(record: dict[str, Any]) -> Any:
     from rich.console import Group
 
     from node.cli.show import money, sheet, table

@@ -23,15 +23,19 @@ _MAX_FILE: Final = 8 * 1024 * 1024
 )
 @click.option("--claim", metavar="ID", help="Insist that the proof is about this claim.")
 @click.option("--transaction", metavar="ID", help="Insist that the proof is about this transaction.")
+@click.option("--statement", is_flag=True, help="Insist that it is a member's statement, and show it.")
 @output_options
 @pass_settings
-def verify(settings: Settings, proof: Any, genesis: Path | None, claim: str | None, transaction: str | None) -> None:
+def verify(
+    settings: Settings, proof: Any, genesis: Path | None, claim: str | None, transaction: str | None, statement: bool
+) -> None:
     """Check a proof offline: no node is asked, and nobody but the genesis file is trusted.
 
     \b
     Examples:
       weal claim show C-000001 --proof claim.json
       weal verify claim.json --genesis genesis.json --claim C-000001
+      weal member statement M-000001 --proof bill.json && weal verify bill.json --statement
       weal tx show 8c1f2ab0… --proof tx.json && weal verify tx.json --genesis genesis.json
 
     Exits with 3 if the proof does not hold.
@@ -43,6 +47,8 @@ def verify(settings: Settings, proof: Any, genesis: Path | None, claim: str | No
     if len(data) > _MAX_FILE:
         raise CommandError(f"more than {_MAX_FILE} bytes: no proof is that long", code=NOT_VERIFIED)
     document = check_proof(data, load_genesis(path), claim=claim, transaction=transaction)
+    if statement and "statement" not in document:
+        raise CommandError("the proof holds, but is not about a member's statement", code=NOT_VERIFIED)
     settings.result({**document, "genesis_file": str(path)}, _text(document, path))
 
 
@@ -63,11 +69,13 @@ def check_proof(
     from node.claims.queries import Queries
     from node.claims.registry import GenesisPlans
     from node.proofs import BadProof, parse_bundle, verify_bundle
+    from node.statement_proofs import verify_statement
 
     queries = Queries(genesis)
     plans = GenesisPlans(queries.registry)
     try:
         proven = verify_bundle(parse_bundle(data), genesis)
+        shown = None if proven.records is None else verify_statement(proven, genesis)
     except BadProof as error:
         raise CommandError(
             f"the proof does not hold: {error}",
@@ -81,6 +89,10 @@ def check_proof(
         "genesis": genesis.digest.hex(),
         "block": {"height": header.height, "digest": header.digest.hex(), "time_ms": header.time_ms},
     }
+    if shown is not None:
+        if claim is not None or transaction is not None:
+            raise CommandError("the proof is about a member's statement", code=NOT_VERIFIED)
+        return {**document, "statement": shown}
     if proven.transaction is not None:
         assert proven.receipt is not None
         document["transaction"] = queries.transaction(proven.transaction)
@@ -154,7 +166,9 @@ def _text(document: dict[str, Any], genesis: Path) -> str:
         f"  chain    {document['chain']} ({document['genesis'][:16]}…, from {genesis})",
     ]
     record = document.get("record")
-    if record is None:
+    if "statement" in document:
+        lines += _statement_lines(document["statement"])
+    elif record is None:
         receipt, transaction = document["receipt"], document["transaction"]
         lines += [f"  transaction {transaction['id']}", f"  result   {receipt['result']}"]
     elif "claim" in record and record["exists"]:
@@ -166,6 +180,26 @@ def _text(document: dict[str, Any], genesis: Path) -> str:
     else:
         lines.append(f"  record   {record['key']} = {record['value'] or 'nothing'}")
     return "\n".join(lines)
+
+
+def _statement_lines(statement: dict[str, Any]) -> list[str]:
+    """Each share as it was computed again here, and how."""
+    currency = statement["currency"]
+    lines = [f"  statement of {statement['member']} in {statement['plan']}, {statement['units']} units, recomputed:"]
+    for row in statement["items"]:
+        if row["share"] is None:
+            lines.append(f"  cycle {row['cycle']} of {row['disclosure_date']}: {row['status']}")
+            continue
+        lines.append(
+            f"  cycle {row['cycle']} of {row['disclosure_date']}: {row['cases']} cases {row['granted']} + fee "
+            f"{row['fee']} - surplus {row['surplus_before']} among {row['members']}: share {row['share']}, charged "
+            f"{row['charged']}, so far {row['running_total']}"
+        )
+    lines.append(f"  total    {statement['total']} {currency}, with dependants {statement['family_total']} {currency}")
+    if statement["balance"] is not None:
+        balance = statement["balance"]
+        lines.append(f"  balance  {balance['balance']} {currency}, in arrears {balance['arrears'] or 'nothing'}")
+    return lines
 
 
 def write_proof(settings: Settings, path: Path, bundle: bytes) -> None:

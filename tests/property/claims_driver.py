@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from node.claims import keys
 from node.claims.application import BlockResult
+from node.claims.audit import Audit
 from node.claims.calendar import month_index
 from node.claims.events import EventKind
 from node.claims.genesis import AgeBand, Benefit, Calendar, ClaimRules, Costs, PlanTerms, StepDeadlines
@@ -35,6 +36,7 @@ from node.claims.mutual_aid.records import (
 from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
 from node.claims.queries import Queries
 from node.claims.results import ResultCode
+from node.claims.statement import recompute
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
 from tests.factories import GENESIS_MS, ORGANISATIONS, ROLES, Chain, make_genesis, person, plan
@@ -325,10 +327,13 @@ class Driver(MemberSteps):
             assert record.assigned != record.investigator
 
     def statements_agree(self) -> None:
-        """Each line of each statement, and its running total, as the member's own ledger has it."""
+        """Each line of each statement, and its running total, as the member's own ledger has it; and the audit,
+        which counts everything again, finds nothing."""
+        assert Audit(self.chain.genesis, self.chain.state).run() == []
         for member in self.oracle.members:
             statement = self.queries.statement(self.chain.state, member.number, limit=1_000)
             assert statement is not None
+            assert recompute(self.chain.genesis, self.chain.state, member.number) == statement
             terms = self.oracle.plans[member.plan].terms
             digits = 10**terms.minor_digits
             lines = [

@@ -36,7 +36,7 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.registry import Plan, Registry
 from node.claims.results import ResultCode
-from node.claims.types import MAX_MEMBERS, NO_ORGANISATION
+from node.claims.types import MAX_MEMBERS
 from node.claims.wire import decode_trusted, encode
 
 
@@ -113,9 +113,12 @@ def _enrol_one(registry: Registry, scope: Scope, batch: _Batch, entry: NewMember
         state.put(keys.sender(entry.key), encode(account))
     # Whole days, from the day after enrolment: an accident or diagnosis earlier the same day is not covered.
     cover_day = batch.day + max(1, terms.waiting_days)
-    member = new_record(terms, batch.day, cover_day, entry.birth_month, batch.plan.number)
-    member = replace(
-        member,
+    member = new_record(
+        terms,
+        batch.day,
+        cover_day,
+        plan=batch.plan.number,
+        birth_month=entry.birth_month,
         organisation=scope.sender.organisation,
         person=entry.person,
         payer=payer,
@@ -140,27 +143,47 @@ def age_problem(terms: PlanTerms, birth_month: int, today: int) -> ResultCode:
     return ResultCode.TOO_OLD if years_old(birth_month, today) > terms.entry_age_max_years else ResultCode.OK
 
 
-def new_record(terms: PlanTerms, today: int, cover_day: int, birth_month: int, plan: int) -> MemberRecord:
-    """The days of a membership that is entered today; who it is, the caller fills in."""
+def new_record(
+    terms: PlanTerms,
+    today: int,
+    cover_day: int,
+    *,
+    birth_month: int,
+    plan: int,
+    organisation: int,
+    person: bytes,
+    payer: int,
+    key: bytes,
+    units: int,
+    came_from: int,
+    paid_claims: int = 0,
+    waits_from: int = 0,
+    key_day: int = 0,
+) -> MemberRecord:
+    """The record of a membership that is entered today."""
     share_day = today + 1 if terms.waiting_members_share else cover_day
     until_day = 0
     if terms.cover_until_age_years:
         until_day = max(birthday(birth_month, terms.cover_until_age_years), share_day)
     return MemberRecord(
         plan=plan,
-        organisation=NO_ORGANISATION,
-        person=b"",
+        organisation=organisation,
+        person=person,
         birth_month=birth_month,
         enrolled_day=today,
         cover_day=cover_day,
         share_day=share_day,
         until_day=until_day,
         exit=Exit.AGE,
-        payer=0,
-        key=b"",
+        payer=payer,
+        key=key,
         last_claim=0,
         open_claims=0,
-        paid_claims=0,
+        paid_claims=paid_claims,
+        units=units,
+        came_from=came_from,
+        waits_from=waits_from,
+        key_day=key_day,
     )
 
 

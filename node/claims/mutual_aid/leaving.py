@@ -138,8 +138,12 @@ def _moved_record(
     terms = target.terms_on(today).plan
     waits_from = member.waits_from or member.enrolled_day
     cover_day = max(today + 1, waits_from + terms.waiting_days)
-    moved = replace(
-        new_record(terms, today, cover_day, member.birth_month, target.number),
+    moved = new_record(
+        terms,
+        today,
+        cover_day,
+        birth_month=member.birth_month,
+        plan=target.number,
         organisation=member.organisation,
         person=member.person,
         payer=action.payer,

@@ -314,6 +314,9 @@ class FakeBackend:
     def prove_state(self, key: bytes) -> Proof:
         return Proof(format="fake", bundle=key.hex())
 
+    def prove_statement(self, id: str) -> Proof | None:
+        return Proof(format="fake", bundle=id.encode().hex())
+
     def prove_transaction(self, id: bytes) -> Proof | None:
         return Proof(format="fake", bundle=id.hex()) if id in self.committed else None
 
