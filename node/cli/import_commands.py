@@ -47,7 +47,8 @@ def import_group() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(SECRET_FILE),
     show_default=True,
-    help="Key of the person values, made if it is missing. Everybody who enrols for a plan must use the same one.",
+    help="Key of the evidence salts, made if it is missing. Where the organisations have made no key together, of the "
+    "person values too: then everybody who enrols for a plan must use the same one.",
 )
 @click.option("--allow-damaged", is_flag=True, help="Import what can be read of a file that is cut short.")
 @output_options
@@ -153,6 +154,7 @@ async def _import(connection: Connection, spool: Spool, keeper: Any, plan_code: 
     async with make_client(connection) as client:
         plan = await chain_plan(client, await chain_genesis(connection, client), plan_code)
         today = plan.day_of(int((await client.status())["chain_now_ms"]))
+        await _join_values(connection, client, spool, dry_run=dry_run)
         importer = Importer(spool, plan)
         known = await importer.look_up(client)
         if known:
@@ -167,6 +169,24 @@ async def _import(connection: Connection, spool: Spool, keeper: Any, plan_code: 
             filed = await importer.file(account, judge.claims(), connection.timeout_s)
             connection.settings.note(f"filed {filed} claims")
         return totals(spool)
+
+
+async def _join_values(connection: Connection, client: Client, spool: Spool, *, dry_run: bool) -> None:
+    """Where the organisations have made a key, people are known by its values and not by the import secret's."""
+    from node.claims.nullifiers.holders import ValueKind
+    from node.cli.person_values import joint_values
+    from node.client.duplicates import active_epoch
+
+    epoch = await active_epoch(client)
+    if not epoch:
+        return
+    if dry_run:
+        connection.settings.note("a dry run has no values made: nobody is recognised as a member already")
+        return
+    identities = spool.identities()
+    values = await joint_values(connection, client, epoch, [(ValueKind.PERSON, one) for one in identities])
+    spool.know_as(zip(identities, values, strict=True))
+    connection.settings.note(f"{len(values)} values of people were made with the others")
 
 
 def write_report(path: Path, spool: Spool, totals: Totals) -> None:

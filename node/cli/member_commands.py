@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PLAN: Final = "critical-illness"
 SECRET_FILE: Final = "weal-import.secret"
+Person = tuple[str, "NewMember"]
+"""An identity and the member without its value; or "" and the member with a value that is known already."""
 _LONGEST_LINE: Final = 10_000
 
 
@@ -57,12 +59,20 @@ def member() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(SECRET_FILE),
     show_default=True,
-    help="Key of the person values, made if it is missing. Everybody who enrols for a plan must use the same one.",
+    help="Where the organisations have made no key together: key of the person values, made if it is missing. "
+    "Everybody who enrols for a plan must use the same one.",
 )
+@click.option("--scheme", default="ID", show_default=True, help="Whose numbers the identities are; the same for all.")
 @output_options
 @signing_options
 def enrol(
-    connection: Connection, file: TextIO | None, plan: str, birth_month: str | None, secret: Path, wait: bool
+    connection: Connection,
+    file: TextIO | None,
+    plan: str,
+    birth_month: str | None,
+    secret: Path,
+    scheme: str,
+    wait: bool,
 ) -> None:
     """Enrol the people of a CSV file, or one person who is asked for.
 
@@ -76,18 +86,24 @@ def enrol(
     key (the member's own public key) and payer (a member such as M-000001 who pays for this one). Only the
     keyed value of an identity leaves this machine, never the identity.
     """  # fmt: skip
-    from node.claims.mutual_aid.actions import MAX_BATCH, Enrol
+    from msgspec.structs import replace
 
-    people = list(_one_person(birth_month, secret) if file is None else read_people(file, secret))
+    from node.claims.mutual_aid.actions import MAX_BATCH, Enrol
+    from node.cli.person_values import person_values
+
+    people = list(_one_person(birth_month) if file is None else read_people(file))
     if not people:
         raise CommandError("nobody to enrol", code=USAGE)
-    batches: list[list[Any]] = [
-        [Enrol(plan=plan, members=tuple(people[start : start + MAX_BATCH]))]
-        for start in range(0, len(people), MAX_BATCH)
-    ]
 
     async def run() -> list[Outcome]:
         async with make_client(connection) as client:
+            unknown = [identity for identity, _ in people if identity]
+            values = iter(await person_values(connection, client, scheme, unknown, secret))
+            members = [replace(one, person=next(values)) if identity else one for identity, one in people]
+            batches: list[list[Any]] = [
+                [Enrol(plan=plan, members=tuple(members[start : start + MAX_BATCH]))]
+                for start in range(0, len(members), MAX_BATCH)
+            ]
             return await send(connection, client, batches, wait=wait)
 
     outcomes = asyncio.run(run())
@@ -104,24 +120,24 @@ def enrol(
     )
 
 
-def _one_person(birth_month: str | None, secret: Path) -> Iterator[NewMember]:
+def _one_person(birth_month: str | None) -> Iterator[Person]:
     if birth_month is None:
         raise CommandError("nobody to enrol", hint="Give a CSV file, or --birth-month for one person.", code=USAGE)
     if sys.stdin.isatty():
         identity = click.prompt("Identity number", err=True, hide_input=True)
     else:
         identity = sys.stdin.readline(_LONGEST_LINE).strip()
-    yield from _people([{"identity": identity, "birth_month": birth_month}], secret)
+    yield from _people([{"identity": identity, "birth_month": birth_month}])
 
 
-def read_people(file: TextIO, secret: Path) -> Iterator[NewMember]:
+def read_people(file: TextIO) -> Iterator[Person]:
     """New members from CSV text. Raises CommandError naming the line."""
     reader = csv.DictReader(_bounded(file))
     try:
         names = set(reader.fieldnames or ())
         if "birth_month" not in names or not names & {"identity", "person"}:
             raise CommandError("the first line must name the columns identity (or person) and birth_month", code=USAGE)
-        yield from _people(reader, secret)
+        yield from _people(reader)
     except csv.Error as error:
         raise CommandError(f"line {reader.line_num}: {error}", code=USAGE) from None
 
@@ -135,14 +151,12 @@ def _bounded(file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _people(rows: Any, secret: Path) -> Iterator[NewMember]:
-    from node.claims.builders import person_commitment
+def _people(rows: Any) -> Iterator[Person]:
     from node.claims.ids import member_id
     from node.claims.mutual_aid.actions import NewMember
-    from node.fhir.identity import load_secret_bytes
 
-    key: bytes | None = None
     for number, row in enumerate(rows, 2):
+        identity, person = "", bytes(32)
         try:
             if row.get("person"):
                 person = bytes.fromhex(row["person"])
@@ -152,14 +166,13 @@ def _people(rows: Any, secret: Path) -> Iterator[NewMember]:
                 identity = (row.get("identity") or "").strip()
                 if not identity:
                     raise ValueError("no identity")
-                key = key or load_secret_bytes(secret, create=True)[0]
-                person = person_commitment(key, identity)
-            yield NewMember(
+            member = NewMember(
                 person=person,
                 birth_month=parse_month(row.get("birth_month") or ""),
                 key=bytes.fromhex(row.get("key") or ""),
                 payer=member_id(row["payer"]) if row.get("payer") else 0,
             )
+            yield identity, member
         except ValueError as error:
             raise CommandError(f"line {number}: {error}", code=USAGE) from None
 

@@ -19,6 +19,7 @@ from typing import Final
 from node.claims.builders import person_commitment
 from node.errors import KeyFileError
 from node.fhir.resources import MAX_LIST, MAX_TEXT, Identifier, Patient
+from node.oprf import inputs
 
 FORMAT: Final = "weal-import-secret/1"
 SECRET_BYTES: Final = 32
@@ -66,6 +67,16 @@ def identifying(patient: Patient) -> tuple[str, str]:
     # The same number is written with and without hyphens and spaces.
     value = "".join(character for character in (best.value or "").casefold() if character.isalnum())
     return best.system or "", value or best.value or ""
+
+
+def joint_input(patient: Patient) -> bytes:
+    """What the organisations make this person's value of, where they have a key (docs/duplicates.md): the system is
+    the scheme. An identifier that has no such form stands for itself by its digest."""
+    system, value = identifying(patient)
+    try:
+        return inputs.person(system or "NONE", value)
+    except inputs.BadInput:
+        return inputs.person("DIGEST", sha256(f"{len(system)}:{system}:{value}".encode()).hexdigest())
 
 
 def load_secret(path: Path, *, create: bool) -> tuple[ImportSecret, bool]:

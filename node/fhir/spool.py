@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from node.fhir.identity import ImportSecret
+from node.fhir.identity import ImportSecret, joint_input
 from node.fhir.mapping import Mapping
 from node.fhir.resources import (
     MAX_LIST,
@@ -41,7 +41,7 @@ _MAX_LINKS: Final = 64
 """Most diagnoses, and most encounters, of one bill that are followed."""
 
 _SCHEMA: Final = """
-CREATE TABLE patient (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, person BLOB,
+CREATE TABLE patient (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, person BLOB, identity BLOB,
     birth_day INTEGER, death_day INTEGER, dead INTEGER, outcome TEXT, detail TEXT DEFAULT '', leader INTEGER,
     shift INTEGER DEFAULT 0, member INTEGER DEFAULT 0, payer INTEGER DEFAULT 0);
 CREATE TABLE coverage (seq INTEGER PRIMARY KEY, line INTEGER, id TEXT UNIQUE, digest BLOB, beneficiary TEXT,
@@ -61,6 +61,7 @@ CREATE TABLE other (kind TEXT PRIMARY KEY, number INTEGER);
 """
 _INDEXES: Final = """
 CREATE INDEX patient_person ON patient (person);
+CREATE INDEX patient_identity ON patient (identity);
 CREATE INDEX condition_patient ON condition (patient);
 CREATE INDEX condition_encounter ON condition (encounter);
 CREATE INDEX diagnosis_bill ON diagnosis (bill);
@@ -139,8 +140,10 @@ class Spool:
     def _patient(self, line: int, text: bytes, patient: Patient) -> None:
         died = _day(patient.deceasedDateTime)
         dead = int(bool(patient.deceasedDateTime or patient.deceasedBoolean))
-        values = (self._secret.person(patient), _day(patient.birthDate), died, dead)
-        self._insert("patient", "Patient", line, text, patient.id, "person, birth_day, death_day, dead", values)
+        values = (self._secret.person(patient), joint_input(patient), _day(patient.birthDate), died, dead)
+        self._insert(
+            "patient", "Patient", line, text, patient.id, "person, identity, birth_day, death_day, dead", values
+        )
 
     def _coverage(self, line: int, text: bytes, coverage: Coverage) -> None:
         beneficiary = patient_id(coverage.beneficiary)
@@ -198,6 +201,17 @@ class Spool:
         for table, found in (("diagnosis", diagnoses), ("visit", visits)):
             wanted = list(dict.fromkeys(id for id in found if id))[:_MAX_LINKS]
             self.database.executemany(f"INSERT INTO {table} VALUES (?, ?)", ((seq, id) for id in wanted))
+
+    def identities(self) -> list[bytes]:
+        """What the organisations make people's values of, each once, in order."""
+        query = "SELECT identity FROM patient GROUP BY identity ORDER BY min(seq)"
+        return [identity for (identity,) in self.database.execute(query)]
+
+    def know_as(self, values: Iterable[tuple[bytes, bytes]]) -> None:
+        """Know people by values made jointly, given as (identity, value), instead of the import secret's."""
+        self.database.executemany(
+            "UPDATE patient SET person = ? WHERE identity = ?", ((value, identity) for identity, value in values)
+        )
 
     def _insert(
         self,

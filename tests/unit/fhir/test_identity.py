@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from node.errors import KeyFileError
-from node.fhir.identity import ImportSecret, identifying, load_secret
+from node.fhir.identity import ImportSecret, identifying, joint_input, load_secret
 from node.fhir.resources import Coding, Concept, Identifier, Patient
+from node.oprf import inputs
 
 
 def identifier(code: str, value: str, system: str = "s") -> Identifier:
@@ -26,6 +27,17 @@ def test_the_way_a_number_is_written_does_not_matter() -> None:
     secret = ImportSecret(bytes(32))
     people = [Patient("a", [identifier("SS", text)]) for text in ("999-12-3456", "999 12 3456", "999123456")]
     assert len({secret.person(person) for person in people}) == 1
+
+
+def test_the_joint_input_is_that_of_anybody_who_types_the_number() -> None:
+    system = "http://hl7.org/fhir/sid/us-ssn"
+    patient = Patient("a", [identifier("SS", "999-12-3456", system)])
+    assert joint_input(patient) == inputs.person(system, "999 12 3456")
+
+
+def test_an_identifier_without_a_form_still_tells_people_apart() -> None:
+    first, second = (Patient("a", [identifier("SS", text)]) for text in ("\u5f20\u4e09", "\u5f20\u56db"))
+    assert joint_input(first) == joint_input(first) != joint_input(second)
 
 
 def test_another_secret_system_or_number_gives_another_value() -> None:
