@@ -28,6 +28,7 @@ import nacl.exceptions
 
 from node.oprf.group import (
     ORDER,
+    NotInGroup,
     Randomness,
     add_scalars,
     check_element,
@@ -179,6 +180,9 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
 
 def public_key(ceremony: Ceremony, dealings: Mapping[int, Dealing]) -> PublicKey:
     """The key that these dealings add up to. Raises NotInGroup unless all are well formed."""
+    for dealer, dealing in dealings.items():
+        if problem := dealing_problem(ceremony, dealer, dealing):
+            raise NotInGroup(f"the dealing of holder {dealer}: {problem}")
     committed = sum_of_commitments([dealing.commitments for dealing in dealings.values()])
     for element in committed:
         check_element(element)

@@ -123,10 +123,16 @@ NEUTRAL: Final = bytes([1]) + bytes(31)
 
 
 def add(elements: Iterable[bytes]) -> bytes:
-    """Sum of elements; their sum may be the neutral element, which is no element. Each must have been checked."""
+    """Sum of elements that have been checked; it may be the neutral element, which is no element.
+
+    Raises NotInGroup for what is no point of the curve at all.
+    """
     total = NEUTRAL
-    for element in elements:
-        total = _plus(total, element)
+    try:
+        for element in elements:
+            total = _plus(total, element)
+    except (nacl.exceptions.RuntimeError, nacl.exceptions.TypeError):
+        raise NotInGroup("not a point of the curve") from None
     return total
 
 

@@ -17,13 +17,16 @@ from consensus.errors import DecodeError
 from consensus.types import ReplicaId
 from node.claims.genesis import Role
 from node.claims.mutual_aid.actions import Enrol
+from node.claims.nullifiers.actions import DealKey, RefusalReason, RefuseKey
 from node.claims.nullifiers.holders import ValueKind
+from node.claims.nullifiers.records import KeyStatus
 from node.crypto import SigningKey
+from node.duplicates.key import read_epoch, verdicts
 from node.duplicates.messages import MAX_ELEMENTS, DuplicatesMessage, Evaluate, Partial, Reason, signed_bytes
 from node.duplicates.quota import Quota
 from node.duplicates.service import MAX_AGE_MS, DuplicatesService, NoValues
 from node.oprf import group
-from node.oprf.ceremony import deal
+from node.oprf.ceremony import Verdict, deal
 from node.oprf.values import blind, finish
 from tests.factories import ORGANISATIONS, Chain, make_genesis, new_member
 from tests.unit.duplicates.ceremonies import ceremony_of, confirmation, deal_action, new_dealing
@@ -64,13 +67,15 @@ class Peers:
         return True
 
 
-def make_chain(*, bad_share_for: int = 0, active: bool = True) -> Chain:
-    """A chain whose key a, b and c have dealt; `bad_share_for`: c seals that holder a wrong share."""
+def make_chain(*, bad_share_for: int = 0, active: bool = True, dealers: int = 3) -> Chain:
+    """A chain whose key a, b and perhaps c have dealt; `bad_share_for`: c seals that holder a wrong share."""
     genesis = make_genesis(node_keys=[key.public for key in NODE_KEYS], account_keys=[key.public for key in ACCOUNTS])
     chain = Chain(genesis)
     ceremony = ceremony_of(chain.digest, NODE_KEYS)
     for dealer in (1, 2):
         assert chain.do(ACCOUNTS[dealer - 1].public, new_dealing(ceremony, dealer)).code == 0
+    if dealers < 3:
+        return chain
     third, other = (deal(ceremony, 3, secrets.token_bytes) for _ in range(2))
     if bad_share_for:
         boxes = list(third.boxes)
@@ -281,6 +286,40 @@ async def test_a_holder_that_was_dealt_badly_asks_three_others(tmp_path: Path) -
         hub.away = {ReplicaId(3)}
         with pytest.raises(NoValues):
             await value(hub, chain, b"paper", at=1)
+
+
+@pytest.mark.parametrize("wrong", ["a share", "everything"])
+async def test_bad_dealing_is_refused_on_the_chain_and_judged_by_everybody(tmp_path: Path, wrong: str) -> None:
+    """c deals badly; b's node finds it, b puts the accusation on the chain, and all name c."""
+    if wrong == "a share":
+        chain = make_chain(bad_share_for=2, active=False)
+    else:
+        chain = make_chain(active=False, dealers=2)
+        garbage = DealKey(
+            epoch=1, commitments=(bytes(32),) * 3, ephemeral=b"\xff" * 32, proofs=bytes(128), shares=(bytes(48),) * 4
+        )
+        assert chain.do(ACCOUNTS[2].public, garbage).code == 0
+    async with running(tmp_path, chain) as (hub, _):
+        key = hub.services[ReplicaId(1)].key_of(1)
+        assert key is not None and key.share is None and len(key.accusations) == 1
+        bad = key.accusations[0]
+        refusal = RefuseKey(epoch=1, reason=bad.reason, accused=bad.accused, opening=bad.opening, proof=bad.proof)
+        assert chain.do(ACCOUNTS[1].public, refusal).code == 0
+        onchain = read_epoch(chain.application.registry, chain.state, 1)
+        assert onchain is not None and onchain.record.status is KeyStatus.ABANDONED
+        assert [verdict for _, verdict in verdicts(onchain, chain.state).values()] == [Verdict.DEALER]
+        # The next epoch is made without anybody's leave.
+        assert chain.do(ACCOUNTS[0].public, new_dealing(ceremony_of(chain.digest, NODE_KEYS, 2), 1)).code == 0
+
+
+async def test_a_false_accusation_on_the_chain_convicts_who_raised_it(tmp_path: Path) -> None:
+    chain = make_chain(active=False)
+    lie = RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=0, opening=group.BASE, proof=bytes(64))
+    assert chain.do(ACCOUNTS[3].public, lie).code == 0
+    onchain = read_epoch(chain.application.registry, chain.state, 1)
+    assert onchain is not None
+    ((refusal, verdict),) = verdicts(onchain, chain.state).values()
+    assert (refusal.accused, verdict) == (0, Verdict.ACCUSER)
 
 
 async def test_without_an_active_key_nothing_is_made(tmp_path: Path) -> None:

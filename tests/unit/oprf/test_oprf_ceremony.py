@@ -20,6 +20,7 @@ from node.oprf.ceremony import (
     public_key,
     secret_of,
 )
+from node.oprf.group import NotInGroup
 from node.oprf.sharing import interpolation_factors
 from tests.unit.oprf.keys import make_ceremony, make_key, seeds_of, stream
 
@@ -129,6 +130,8 @@ def test_a_malformed_dealing_shows_without_an_opening(name: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         accuse(CEREMONY, 2, dealing, 3, SECRETS[2], stream("z"))
     assert judge(CEREMONY, 2, dealing, 3, b"", b"") is Verdict.DEALER
+    with pytest.raises(NotInGroup):
+        public_key(CEREMONY, {1: deal(CEREMONY, 1, stream("x")), 2: dealing})
 
 
 @pytest.mark.parametrize("change", [{"epoch": 2}, {"genesis": bytes(32)}, {"threshold": 2}])

@@ -70,6 +70,12 @@ def test_what_is_no_element_of_prime_order_is_refused_everywhere(name: str) -> N
             use(BAD[name])
 
 
+@pytest.mark.parametrize("name", ["not on the curve", "short", "long", "empty"])
+def test_what_is_no_point_cannot_be_added(name: str) -> None:
+    with pytest.raises(NotInGroup):
+        group.add([group.BASE, BAD[name]])
+
+
 @pytest.mark.parametrize("number", [0, group.ORDER, group.ORDER + 1, 2**255, 2**256 - 1])
 def test_a_scalar_is_below_the_order_and_not_zero(number: int) -> None:
     with pytest.raises(NotInGroup):
