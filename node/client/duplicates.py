@@ -55,7 +55,10 @@ def next_dealing(genesis: Genesis, newest: Record | None, organisation: str) -> 
         threshold=threshold_of(len(holders)),
         holders=tuple(holders.values()),
     )
-    made = deal(ceremony, list(holders).index(organisation) + 1, secrets.token_bytes)
+    try:
+        made = deal(ceremony, list(holders).index(organisation) + 1, secrets.token_bytes)
+    except NotInGroup as error:
+        raise Rejected(f"a node key of the genesis cannot be sealed to: {error}", code="") from None
     return DealKey(
         epoch=ceremony.epoch,
         commitments=made.commitments,

@@ -53,6 +53,8 @@ _WAITING: Final = 8
 _OWN_WAITING: Final = 64
 """Requests of clients that may be under way."""
 _REMEMBERED: Final = 4_096
+_REPEATS: Final = 8
+"""Times one request is answered: enough for retries by way of every node, too few to keep a holder busy."""
 _KEYS: Final = 4
 
 
@@ -109,7 +111,8 @@ class DuplicatesService:
         self._peers, self._now_ms, self._timeout_s = peers, now_ms, timeout_ms / 1000
         self._keys: OrderedDict[tuple[int, int], OwnKey] = OrderedDict()
         """By epoch and number of dealings."""
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
+        """Requests that were counted, and how often they came."""
         self._numbers = 0
         self._open: dict[int, _Open] = {}
         self._under_way = 0
@@ -171,11 +174,12 @@ class DuplicatesService:
         # Who repeats a request learns nothing new, so it costs nothing: nobody can use up another's quota by it.
         digest = sha256(request.signature + encode((request.sender, request.elements))).digest()
         if digest in self._seen:
-            return None
+            self._seen[digest] += 1
+            return None if self._seen[digest] <= _REPEATS else Reason.BUSY
         if not self.quota.take(organisation, len(request.elements), self._now_ms()):
             log.warning("quota of values used up", extra={"organisation": organisation, "per_day": self.quota.per_day})
             return Reason.QUOTA
-        self._seen[digest] = None
+        self._seen[digest] = 1
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return None

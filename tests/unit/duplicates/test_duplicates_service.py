@@ -270,9 +270,12 @@ async def test_a_repeated_request_is_answered_and_counted_once(tmp_path: Path) -
     async with running(tmp_path) as (hub, chain):
         service = hub.services[ReplicaId(0)]
         same = request(chain, elements(3))
-        answers = {(await service.evaluate(same)).results for _ in range(3)}
+        answers = {(await service.evaluate(same)).results for _ in range(8)}
         assert len(answers) == 1
         assert all(one.quota.total()["a"] in (0, 3) for one in hub.services.values())
+        with pytest.raises(NoValues) as caught:
+            await service.evaluate(same)
+        assert caught.value.reason is Reason.BUSY
 
 
 async def test_a_holder_that_was_dealt_badly_asks_three_others(tmp_path: Path) -> None:
