@@ -36,6 +36,7 @@ class InvestigationView(_View):
 class ReviewView(_View):
     organisation: str
     decision: str
+    amount: Money | None
     clause: str | None
     evidence: str | None
     reason: str | None
@@ -47,6 +48,79 @@ class DenialView(_View):
     clause: str | None
     evidence: str | None
     reason: str | None
+
+
+class IntakeView(_View):
+    organisation: str
+    missing: list[str]
+    """Papers that the member was asked for."""
+
+
+class DuplicateView(_View):
+    """An earlier claim has the same event or paper. Without an explanation the claim went on unexplained."""
+
+    earlier_claim: str
+    explanation: str | None
+
+
+class ObjectionView(_View):
+    count: int
+    by: str
+    """The member who raised the last one."""
+    evidence: str
+    decided_by: str | None
+
+
+class StayView(_View):
+    """The last order of a regulator; while stayed, when that ends by itself and where the claim goes on."""
+
+    order: str
+    goes_on_as: str | None
+    until_ms: int | None
+
+
+class RefusalView(_View):
+    """Why the claim was refused, and until when the member may ask for a jury."""
+
+    stage: str
+    """hold, review, objection or court."""
+    organisation: str | None
+    clause: str | None
+    clause_title: str | None
+    reason: str | None
+    evidence: str | None
+    """The item that the refusal cites: a commitment, hex."""
+    final: bool
+    jury_until_ms: int | None
+
+
+class ClawbackView(_View):
+    """The claim was called fraud after it was paid."""
+
+    opened_by: str
+    opened_ms: int
+    report: str
+    clause: str
+    clause_title: str | None
+    reason: str | None
+    answer: str | None
+    answer_until_ms: int
+    panel: list[str]
+    quorum: int
+    uphold: list[str]
+    drop: list[str]
+    write_off: list[str]
+    demanded: Money | None
+    recovered: Money | None
+    receipts: list[str]
+
+
+class NextStepView(_View):
+    """What can be done now, and who may do it."""
+
+    step: str
+    actions: list[str]
+    who: list[str]
 
 
 class PaymentView(_View):
@@ -90,6 +164,21 @@ class ClaimView(_View):
     cycle: int | None
     payment: PaymentView | None
     previous_claim: str | None
+    intake: IntakeView | None
+    extension: str | None
+    """Why the investigator asked for more time."""
+    duplicate: DuplicateView | None
+    conflicted: list[str]
+    """Organisations that get no step while others can do it: by a tie, or because they recused themselves."""
+    reviews: list[ReviewView]
+    objection: ObjectionView | None
+    stay: StayView | None
+    refusal: RefusalView | None
+    reopened: int
+    clawback: ClawbackView | None
+    next: list[NextStepView]
+    if_late: list[str]
+    """What happens by itself at `deadline_ms`."""
 
 
 class BalanceView(_View):
@@ -283,6 +372,9 @@ class OrganisationView(_View):
     intakes_missed: int
     objections_missed: int
     erasures_missed: int
+    holds_missed: int
+    ties: list[str]
+    """Organisations with which it has declared a conflict of interest, or they with it."""
 
 
 class ProgrammeView(_View):

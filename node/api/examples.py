@@ -134,6 +134,29 @@ CLAIM: Final = {
     "cycle": None,
     "payment": None,
     "previous_claim": None,
+    "intake": {"organisation": "harbour", "missing": []},
+    "extension": None,
+    "duplicate": None,
+    "conflicted": [],
+    "reviews": [
+        {
+            "organisation": "meadow",
+            "decision": "accept",
+            "amount": "300000.00",
+            "clause": None,
+            "evidence": None,
+            "reason": None,
+        }
+    ],
+    "objection": None,
+    "stay": None,
+    "refusal": None,
+    "reopened": 0,
+    "clawback": None,
+    "next": [
+        {"step": "clawback opened and answered", "actions": ["open-clawback", "answer-clawback"], "who": ["reviewer"]}
+    ],
+    "if_late": [],
 }
 CLAIM_RESPONSE: Final = {
     "resourceType": "ClaimResponse",
@@ -222,6 +245,11 @@ STATUSES: Final = {
     "lapsed": 0,
     "withdrawn": 0,
     "closed-denied": 0,
+    "dup-hold": 0,
+    "clawback-open": 0,
+    "clawback-upheld": 0,
+    "recovered": 0,
+    "written-off": 0,
 }
 TOTALS: Final = {
     "members_enrolled": 23_000_000,
@@ -271,7 +299,16 @@ TERMS: Final = {
     "calendar": {"disclosure_days_of_month": [7, 21], "settlement_days_of_month": [14, 28]},
     "deadlines": {"investigation_hours": 720, "review_hours": 240, "disclosure_hours": 72, "payment_hours": 72},
     "objections_max": 2,
-    "claim_rules": {"jury_request_days": 30},
+    "claim_rules": {
+        "jury_request_days": 30,
+        "reviewers": 1,
+        "hold_hours": 240,
+        "clawback_window_days": 730,
+        "clawback_days": 60,
+        "hearing_days": 14,
+        "recovery_days": 730,
+        "reopenings_max": 1,
+    },
     "costs": {"case_cap_minor_units": 10, "year_cap_minor_units": 18800, "sponsor": "harbour"},
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
@@ -291,6 +328,8 @@ ORGANISATION: Final = {
     "intakes_missed": 0,
     "objections_missed": 0,
     "erasures_missed": 0,
+    "holds_missed": 0,
+    "ties": [],
 }
 PROGRAMME: Final = {
     "chain": "commonweal-demo",

@@ -55,6 +55,7 @@ class OrganisationTally(Wire, frozen=True, kw_only=True):
     intakes_missed: int = 0
     objections_missed: int = 0
     erasures_missed: int = 0
+    holds_missed: int = 0
 
 
 class SenderRecord(Wire, frozen=True, kw_only=True):

@@ -94,6 +94,42 @@ class EventKind(IntEnum):
     """subject: claim; value: reason code of the denial. Nobody went to a jury in time, or the member waived it."""
     DENIAL_RESUMED = 91
     """As INTAKE_RESUMED: the time to ask for a jury runs on."""
+    REVIEW_GIVEN = 92
+    """subject: claim; organisation: the next reviewer; value: the reviewer that has decided. Another is to come."""
+    CLAIM_HELD = 93
+    """subject: claim; organisation: reviewer assigned; value: the earlier claim with the same event or paper."""
+    HOLD_CLEARED = 94
+    """subject: claim; organisation: investigator assigned; value: the reviewer."""
+    HOLD_MISSED = 95
+    """As HOLD_CLEARED, because the reviewer was late: the claim goes on unexplained."""
+    HOLD_DENIED = 96
+    """subject: claim; organisation: reviewer; value: reason code."""
+    HOLD_RESUMED = 97
+    """As INTAKE_RESUMED."""
+    TIE_DECLARED = 98
+    """subject: member, or 0; organisation: who declares it; value: the other organisation if it is to one."""
+    TIE_ENDED = 99
+    """As TIE_DECLARED."""
+    CLAWBACK_OPENED = 100
+    """subject: claim; organisation: the reviewer that opened it; value: reason code."""
+    CLAWBACK_ANSWERED = 101
+    """subject: claim; organisation: for whom, or -1: the member's own key."""
+    CLAWBACK_VOTED = 102
+    """subject: claim; organisation: who voted; value: 1 uphold, 0 drop, 2 write off. It decides nothing yet."""
+    CLAWBACK_UPHELD = 103
+    """subject: claim; value: amount to be paid back."""
+    CLAWBACK_DROPPED = 104
+    """subject: claim; value: votes to drop it."""
+    CLAWBACK_EXPIRED = 105
+    """subject: claim. The panel did not decide in time: as dropped."""
+    RECOVERY_RECORDED = 106
+    """subject: claim; organisation: payment organisation; value: amount that came back. More is to come."""
+    CLAIM_RECOVERED = 107
+    """subject: claim; organisation: payment organisation; value: the last amount that came back."""
+    CLAIM_WRITTEN_OFF = 108
+    """subject: claim; value: amount given up."""
+    CLAIM_REOPENED = 109
+    """subject: claim; organisation: investigator assigned; value: who reopened it."""
     KEY_DEALT = 190
     """subject: key epoch; organisation: who dealt; value: dealings so far."""
     KEY_CONFIRMED = 191

@@ -16,6 +16,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from node.claims.calendar import date_of
+from node.claims.claim_rules import ClaimRules, rules_problems
 from node.claims.plain import BadValue, from_plain, to_plain
 from node.claims.types import (
     DAY_MS,
@@ -26,6 +27,8 @@ from node.claims.types import (
     Amount,
     ClauseNumber,
     DayNumber,
+    Days,
+    Hours,
     PlanCode,
     PublicKeyBytes,
     Unsigned,
@@ -34,8 +37,6 @@ from node.claims.wire import Wire, encode
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 OrganisationName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
-Days = Annotated[int, Meta(ge=0, le=3_660)]
-Hours = Annotated[int, Meta(ge=1, le=8_784)]
 AgeYears = Annotated[int, Meta(ge=0, le=150)]
 DayOfMonth = Annotated[int, Meta(ge=1, le=28)]
 NodeKey = Annotated[bytes, Meta(max_length=32)]
@@ -168,13 +169,6 @@ class Clause(Wire, frozen=True, kw_only=True):
 
     number: ClauseNumber
     title: Name
-
-
-class ClaimRules(Wire, frozen=True, kw_only=True):
-    """How the claims of a plan are judged. The defaults are the rules of a plan whose file says nothing."""
-
-    jury_request_days: Days = 30
-    """How long a denied member may ask for a jury; then the denial is final. 0: at once."""
 
 
 class PlanTerms(Wire, frozen=True, kw_only=True):
@@ -360,6 +354,7 @@ def _cap_problems(before: PlanTerms, plan: PlanTerms, prefix: str) -> Iterator[B
 
 def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
     yield from _calendar_problems(plan, prefix)
+    yield from rules_problems(plan.claim_rules, prefix)
     last = -1
     for index, band in enumerate(plan.age_bands):
         if band.from_age_years <= last or band.to_age_years < band.from_age_years:

@@ -31,6 +31,8 @@ DAY_CHANGE: Final = 0x25
 MEMBER: Final = 0x26
 PERSON: Final = 0x27
 CLAIM: Final = 0x28
+TIE: Final = 0x29
+CLAWBACK: Final = 0x2A
 KEY_STATE: Final = 0x70
 KEY_EPOCH: Final = 0x71
 KEY_DEALING: Final = 0x72
@@ -55,6 +57,7 @@ _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
 _U16_U32 = Struct(">BHI")
 _U64 = Struct(">BQ")
+_TIE = Struct(">BBQ")
 _DAY = Struct(">BHIH")
 _DAY_DAY = Struct(">BHIHI")
 _U16_U64 = Struct(">BHQ")
@@ -247,6 +250,18 @@ def parse_threshold(key: bytes) -> tuple[int, int, int]:
     """(plan, accumulated, member)."""
     _, plan, accumulated, member_number = _U16_U64_U64.unpack(key)
     return plan, accumulated, member_number
+
+
+def tie_of_member(number: int) -> bytes:
+    return _TIE.pack(TIE, 0, number)
+
+
+def tie_of_organisation(number: int) -> bytes:
+    return _TIE.pack(TIE, 1, number)
+
+
+def clawback(claim_number: int) -> bytes:
+    return _U64.pack(CLAWBACK, claim_number)
 
 
 def number_of(key: bytes) -> int:

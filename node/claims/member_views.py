@@ -11,7 +11,8 @@ from node.claims.mutual_aid.bills import bill, charged_through, cycles_of
 from node.claims.mutual_aid.records import CycleStatus, Exit, MemberRecord, load_account, the_cycle
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
-from node.claims.views import Json, cycle_view, money
+from node.claims.views import cycle_view
+from node.claims.words import Json, money
 
 _ENDED: Final = {
     Exit.AGE: "aged-out",

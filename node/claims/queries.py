@@ -12,6 +12,7 @@ from typing import Final
 
 from node.claims import keys, views
 from node.claims.application import Receipt
+from node.claims.claim_views import voters
 from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sender
 from node.claims.events import ClaimsEvent
 from node.claims.genesis import Genesis
@@ -30,20 +31,20 @@ from node.claims.mutual_aid.records import (
     the_claim,
     the_cycle,
 )
+from node.claims.mutual_aid.ties import ties_of_organisation
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
 from node.claims.plain import to_plain
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
 from node.claims.transaction import Transaction
-from node.claims.views import Json
 from node.claims.wire import decode_trusted
+from node.claims.words import Json, word
 
 LIMIT_MAX: Final = 1_000
 SCAN_MAX: Final = 5_000
 _END: Final = 2**63
 """Numbers from outside lie below this, so that they fit a key."""
 
-_WORK: Final = (DeadlineKind.INVESTIGATION, DeadlineKind.REVIEW, DeadlineKind.PAYMENT)
 _KINDS_OF_CLAIMS: Final = frozenset(DEADLINE_OF.values())
 
 
@@ -91,7 +92,8 @@ class Queries:
             return None
         raw = state.get(keys.tally(number))
         tally = OrganisationTally() if raw is None else decode_trusted(OrganisationTally, raw)
-        return views.organisation_view(self.registry, number, tally)
+        ties = [self.registry.names[other] for other in ties_of_organisation(state, number)]
+        return {**views.organisation_view(self.registry, number, tally), "ties": ties}
 
     def account(self, state: ReadState, public_key: bytes) -> Json | None:
         """Whose account a key is, and the next free sequence."""
@@ -114,8 +116,7 @@ class Queries:
             totals.append({"plan": plan.code, **view})
         counters = load_counters(state)
         by_status = {
-            views.word(status): sum(total["claims_by_status"][views.word(status)] for total in totals)
-            for status in ClaimStatus
+            word(status): sum(total["claims_by_status"][word(status)] for total in totals) for status in ClaimStatus
         }
         return {
             "chain": self.registry.genesis.chain,
@@ -186,8 +187,16 @@ class Queries:
         plan_number = None if plan is None else self._plan(state, plan).number
         number = None if organisation is None else self._organisation(organisation)
 
-        def matches(claim: ClaimRecord) -> bool:
-            involved = (claim.filer, claim.assigned, claim.investigator, claim.reviewer, claim.payer)
+        def matches(_: int, claim: ClaimRecord) -> bool:
+            involved = (
+                claim.filer,
+                claim.assigned,
+                claim.intake,
+                claim.investigator,
+                claim.arbiter,
+                claim.payer,
+                *(review.organisation for review in claim.reviews),
+            )
             return (
                 wanted in (None, claim.status)
                 and plan_number in (None, claim.plan)
@@ -201,14 +210,20 @@ class Queries:
 
         def view(raw: bytes, claim_id: int) -> Json | None:
             claim = decode_trusted(ClaimRecord, raw)
-            return views.claim_view(self.registry, state, claim_id, claim) if matches(claim) else None
+            return views.claim_view(self.registry, state, claim_id, claim) if matches(claim_id, claim) else None
 
         return _page(state, keys.claim, _number(cursor, 1), limit, view)
 
     def worklist(self, state: ReadState, organisation: str, cursor: str | None = None, limit: int = 100) -> Json:
-        """Claims that wait for a step of this organisation, most urgent first."""
+        """Claims that wait for a step or a vote of this organisation, most urgent first."""
         number = self._organisation(organisation)
-        return self._queued(state, frozenset(_WORK), lambda claim: claim.assigned == number, cursor, limit)
+
+        def waits(claim_id: int, claim: ClaimRecord) -> bool:
+            if claim.assigned >= 0:
+                return claim.assigned == number
+            return number in voters(state, claim_id, claim)
+
+        return self._queued(state, _KINDS_OF_CLAIMS, waits, cursor, limit)
 
     def evidence(self, state: ReadState, cursor: str | None = None, limit: int = 100) -> Json:
         """Recorded proofs of equivocation, in order of their digests."""
@@ -285,7 +300,12 @@ class Queries:
         return number
 
     def _claims_of(
-        self, state: ReadState, member_id: int, matches: Callable[[ClaimRecord], bool], cursor: str | None, limit: int
+        self,
+        state: ReadState,
+        member_id: int,
+        matches: Callable[[int, ClaimRecord], bool],
+        cursor: str | None,
+        limit: int,
     ) -> Json:
         member = load_member(state, member_id) if 0 < member_id < _END else None
         number = _number(cursor, member.last_claim if member is not None else 0)
@@ -297,7 +317,7 @@ class Queries:
                 return {"items": items, "next": None}
             if len(items) == limit:
                 break
-            if matches(claim):
+            if matches(number, claim):
                 items.append(views.claim_view(self.registry, state, number, claim))
             number = claim.previous
         return {"items": items, "next": str(number)}
@@ -306,7 +326,7 @@ class Queries:
         self,
         state: ReadState,
         kinds: frozenset[DeadlineKind],
-        matches: Callable[[ClaimRecord], bool],
+        matches: Callable[[int, ClaimRecord], bool],
         cursor: str | None,
         limit: int,
     ) -> Json:
@@ -319,7 +339,7 @@ class Queries:
             _, kind, number = keys.parse_deadline(key)
             if kind in kinds and kind in _KINDS_OF_CLAIMS:
                 claim = the_claim(state, number)
-                if matches(claim):
+                if matches(number, claim):
                     items.append(views.claim_view(self.registry, state, number, claim))
         return {"items": items, "next": None}
 
@@ -372,6 +392,6 @@ def _hex(cursor: str | None, start: bytes) -> bytes:
 
 def _status(text: str) -> ClaimStatus:
     for status in ClaimStatus:
-        if views.word(status) == text:
+        if word(status) == text:
             return status
-    raise BadQuery(f"no status {text!r}; there are {', '.join(views.word(status) for status in ClaimStatus)}")
+    raise BadQuery(f"no status {text!r}; there are {', '.join(word(status) for status in ClaimStatus)}")

@@ -101,6 +101,21 @@ class ResultCode(IntEnum):
     ALREADY_HOLDER = 263
     OPENING_KNOWN = 264
     ORDER_UNCHANGED = 265
+    # Mutual aid: conflicts, holds, clawback, reopening.
+    TIE_TO_ONE = 160
+    TIE_UNCHANGED = 161
+    HOLD_WITHOUT_EXPLANATION = 163
+    CLAWBACK_USED = 164
+    CLAWBACK_TOO_LATE = 165
+    HEARING_OVER = 166
+    HEARING_NOT_OVER = 167
+    NOT_ON_CLAWBACK_PANEL = 168
+    ALREADY_VOTED = 169
+    RECEIPT_KNOWN = 170
+    EVIDENCE_NOT_NEW = 171
+    HAD_A_PART = 172
+    REOPENED_BEFORE = 173
+    NOTHING_PAID = 174
     # Mutual aid: money and members.
     UNKNOWN_ORGANISATION = 180
     MORE_THAN_OWED = 181
@@ -172,6 +187,20 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.OBJECTION_USED: "This member has used its objection of this cycle.",
     ResultCode.OBJECTIONS_EXHAUSTED: "Objections to this claim have been decided as often as the plan allows.",
     ResultCode.NOT_THE_FILER: "Only the member, or an organisation that filed or enrolled for it, may do this.",
+    ResultCode.TIE_TO_ONE: "A tie is to one member or to one organisation: name exactly one.",
+    ResultCode.TIE_UNCHANGED: "This tie is declared already, or there is none to end.",
+    ResultCode.HOLD_WITHOUT_EXPLANATION: "A duplicate is cleared with a commitment to its explanation: name it.",
+    ResultCode.CLAWBACK_USED: "This claim was called fraud before: once more only, and by another organisation.",
+    ResultCode.CLAWBACK_TOO_LATE: "The plan's time to claim a payout back is over.",
+    ResultCode.HEARING_OVER: "The member has answered, or its time to answer is over.",
+    ResultCode.HEARING_NOT_OVER: "The member still has time to answer: vote when it has, or when that is over.",
+    ResultCode.NOT_ON_CLAWBACK_PANEL: "Only the organisations of this clawback's panel vote.",
+    ResultCode.ALREADY_VOTED: "This organisation has voted.",
+    ResultCode.RECEIPT_KNOWN: "This receipt was recorded for this claim before.",
+    ResultCode.EVIDENCE_NOT_NEW: "A claim is reopened on new evidence: commit to all papers, the new ones included.",
+    ResultCode.HAD_A_PART: "Who has decided this claim, or has a tie, cannot reopen it.",
+    ResultCode.NOTHING_PAID: "The settlement left nothing for this claim: there is nothing to claim back.",
+    ResultCode.REOPENED_BEFORE: "Reviewers have reopened this claim as often as the plan allows.",
     ResultCode.NOT_STAYED_BEFORE_SETTLEMENT: "The cost of this claim is shared already: a stay can only be lifted.",
     ResultCode.VALUES_OUT_OF_ORDER: "Values have 32 bytes; those of papers, at most 32, stand in rising order.",
     ResultCode.NO_KEY_HOLDER: "Only an organisation that runs a node holds a share of the key.",

@@ -16,7 +16,7 @@ from node.claims.mutual_aid.bills import cycles_of
 from node.claims.mutual_aid.records import CycleRecord, CycleStatus, load_member, the_cycle
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
-from node.claims.views import Json
+from node.claims.words import Json
 
 CYCLES_MAX: Final = 500
 """Of one statement: twenty years of two cycles a month. More would not fit into a proof."""

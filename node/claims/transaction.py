@@ -24,9 +24,11 @@ from node.claims.evidence.actions import (
 )
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
+    AnswerClawback,
     CloseBalance,
     ConfirmPayment,
     DecideObjection,
+    DeclareTie,
     Enrol,
     ExtendInvestigation,
     FileClaim,
@@ -35,15 +37,21 @@ from node.claims.mutual_aid.actions import (
     LiftStay,
     MoveMember,
     Object,
+    OpenClawback,
     RecordContribution,
     RecordReceipt,
+    RecordRecovery,
     Recuse,
+    ReopenClaim,
     ReportArrears,
+    ResolveHold,
     ResubmitClaim,
     ReturnClaim,
     Review,
     SetKey,
     StayClaim,
+    VoteClawback,
+    VoteWriteOff,
     WithdrawClaim,
 )
 from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefuseKey
@@ -76,6 +84,14 @@ Action = (
     | WithdrawClaim
     | StayClaim
     | LiftStay
+    | ResolveHold
+    | DeclareTie
+    | OpenClawback
+    | AnswerClawback
+    | VoteClawback
+    | RecordRecovery
+    | VoteWriteOff
+    | ReopenClaim
     | DealKey
     | ConfirmKey
     | RefuseKey

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from node.claims import money_events
 from node.claims.application import Receipt
 from node.claims.calendar import date_text
+from node.claims.claim_views import life_view, review_view
 from node.claims.consortium import EvidenceRecord, OrganisationTally, SenderRecord
+from node.claims.event_views import CLAIM_EVENTS, value_view
 from node.claims.events import ClaimsEvent, EventKind
 from node.claims.evidence import views as evidence_views
 from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
-from node.claims.money import amount_text
-from node.claims.mutual_aid.actions import Decision, Finding, Reason
+from node.claims.mutual_aid.actions import Finding
 from node.claims.mutual_aid.arrears import payable_now
 from node.claims.mutual_aid.receipts import cash
 from node.claims.mutual_aid.records import (
@@ -23,7 +24,6 @@ from node.claims.mutual_aid.records import (
     PlanState,
     PlanTally,
     Receivables,
-    ReviewNote,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.plain import to_plain
@@ -31,45 +31,11 @@ from node.claims.registry import Plan, Registry
 from node.claims.results import ResultCode, describe
 from node.claims.state import ReadState
 from node.claims.transaction import Transaction
-
-Json = dict[str, Any]
+from node.claims.words import Json, action_word, money, organisation_name, reason_text, word
 
 TIERS: Final = tuple(Tier)
-_CLAIM_EVENTS: Final = range(30, 50)
 _CYCLE_EVENTS: Final = range(50, 60)
-_AMOUNT_EVENTS: Final = frozenset(
-    {
-        EventKind.CLAIM_FILED,
-        EventKind.CLAIM_ACCEPTED,
-        EventKind.CLAIM_CONFIRMED,
-        EventKind.CLAIM_SETTLED,
-        EventKind.CLAIM_PAID,
-        EventKind.CYCLE_SETTLED,
-        EventKind.CYCLE_CARRIED,
-    }
-)
 _SETTLED: Final = frozenset({ClaimStatus.SETTLED, ClaimStatus.PAYMENT_STAYED, ClaimStatus.PAID})
-_LATE_EVENTS: Final = frozenset({EventKind.INVESTIGATION_MISSED, EventKind.REVIEW_MISSED, EventKind.PAYMENT_MISSED})
-
-
-def word(member: ClaimStatus | CycleStatus | EventKind | Finding | Decision | Reason) -> str:
-    """The readable name of an enum member: CLAIM_FILED is "claim-filed"."""
-    return member.name.lower().replace("_", "-")
-
-
-def reason_text(number: int) -> str | None:
-    try:
-        return word(Reason(number)) if number else None
-    except ValueError:
-        return f"reason-{number}"
-
-
-def money(terms: PlanTerms, minor_units: int) -> str:
-    return amount_text(minor_units, terms.minor_digits)
-
-
-def organisation_name(registry: Registry, number: int) -> str | None:
-    return registry.names[number] if number >= 0 else None
 
 
 def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRecord) -> Json:
@@ -97,13 +63,14 @@ def claim_view(registry: Registry, state: ReadState, number: int, claim: ClaimRe
         "passed_on": claim.attempt,
         "deadline_ms": claim.deadline_ms or None,
         "investigation": _investigation_view(registry, claim),
-        "review": _review_view(registry, claim.reviews[-1]) if claim.reviews else None,
+        "review": review_view(registry, terms, claim.reviews[-1]) if claim.reviews else None,
         "denial": _denial_view(claim),
         "cycle": claim.cycle or None,
         "payment": None
         if claim.payer < 0
         else {"organisation": registry.names[claim.payer], "receipt": claim.receipt.hex()},
         "previous_claim": claim_text(claim.previous) if claim.previous else None,
+        **life_view(registry, state, terms, number, claim),
     }
 
 
@@ -116,16 +83,6 @@ def _investigation_view(registry: Registry, claim: ClaimRecord) -> Json | None:
         "report": claim.report.hex(),
         "clause": claim.finding_clause or None,
         "reason": reason_text(claim.finding_reason),
-    }
-
-
-def _review_view(registry: Registry, review: ReviewNote) -> Json:
-    return {
-        "organisation": registry.names[review.organisation],
-        "decision": word(Decision(review.decision)),
-        "clause": review.clause or None,
-        "evidence": review.evidence.hex() or None,
-        "reason": reason_text(review.reason),
     }
 
 
@@ -252,29 +209,14 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
         return view | money_events.event_fields(registry, terms, event)
     if event.kind in _CYCLE_EVENTS:
         view["cycle"] = event.subject
-    else:
-        text = claim_text if event.kind in _CLAIM_EVENTS else member_text
-        view["claim" if event.kind in _CLAIM_EVENTS else "member"] = text(event.subject)
+    elif event.kind in CLAIM_EVENTS:
+        view["claim"] = claim_text(event.subject)
+    elif event.subject:
+        view["member"] = member_text(event.subject)
     if event.organisation >= 0:
         view["organisation"] = registry.names[event.organisation]
-    if event.kind in _AMOUNT_EVENTS:
-        if terms is None:
-            view["amount_minor_units"] = event.value
-        else:
-            view |= {"amount": money(terms, event.value), "currency": terms.currency}
-    elif event.kind in _LATE_EVENTS:
-        view["late"] = registry.names[event.value]
-    elif event.kind is EventKind.CLAIM_DENIED:
-        view["reason"] = reason_text(event.value)
-    elif event.kind is EventKind.CLAIM_INVESTIGATED:
-        view["finding"] = word(Finding(event.value))
-    elif event.kind is EventKind.MEMBER_LEFT:
-        view["cover_until"] = date_text(event.value)
-    elif event.kind in (EventKind.CLAIM_PUBLISHED, EventKind.CLAIM_CARRIED):
-        view["cycle"] = event.value
-    else:
-        view["count"] = event.value
-    return view
+    meant = value_view(registry, terms, event)
+    return view | ({"count": event.value} if meant is None else meant)
 
 
 def receipt_view(registry: Registry, state: ReadState, receipt: Receipt) -> Json:
@@ -298,12 +240,6 @@ def transaction_view(transaction: Transaction) -> Json:
         "sender": transaction.sender.hex(),
         "sequence": transaction.sequence,
         "valid_until_ms": transaction.valid_until_ms,
-        "actions": [{"action": _action_word(action), **to_plain(action)} for action in transaction.actions],
+        "actions": [{"action": action_word(type(action)), **to_plain(action)} for action in transaction.actions],
         "signature": transaction.signature.hex(),
     }
-
-
-def _action_word(action: object) -> str:
-    """FileClaim is "file-claim"."""
-    name = type(action).__name__
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

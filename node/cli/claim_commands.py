@@ -15,8 +15,21 @@ from node.cli.member_commands import DEFAULT_PLAN, member_name
 if TYPE_CHECKING:
     from node.client import Client, Outcome
 
-ENDINGS: Final = {"claim-paid": "paid", "claim-denied": "denied"}
-"""Events after which nothing happens to a claim any more, and the status it then has."""
+ENDINGS: Final = {
+    "claim-paid": "paid",
+    "claim-denied": "denied",
+    "objection-upheld": "denied",
+    "hold-denied": "denied",
+    "denial-final": "closed-denied",
+    "court-refused": "closed-denied",
+    "claim-lapsed": "lapsed",
+    "claim-withdrawn": "withdrawn",
+    "clawback-dropped": "paid",
+    "clawback-expired": "paid",
+    "claim-recovered": "recovered",
+    "claim-written-off": "written-off",
+}
+"""Events after which a claim is final, or only its member can move it, and the status it then has."""
 _WHOLE_BLOCK: Final = 999_999
 """As the index of a cursor: behind everything in a block."""
 OPENING_OPTION = click.option(
@@ -28,6 +41,20 @@ _DESK: Final = {
     "investigate": ("node.cli.desk_commands:investigate", "Report an investigation that is assigned to you."),
     "review": ("node.cli.desk_commands:review", "Decide a claim whose review is assigned to you."),
     "pay": ("node.cli.desk_commands:pay", "Confirm that your organisation has paid a claim."),
+    "admit": ("node.cli.life_commands:admit", "Admit a claim whose papers are complete."),
+    "return": ("node.cli.life_commands:return_", "Return a claim because papers are missing."),
+    "resubmit": ("node.cli.life_commands:resubmit", "Send a returned claim again."),
+    "extend": ("node.cli.life_commands:extend", "Take more time for an investigation."),
+    "recuse": ("node.cli.life_commands:recuse", "Give a step up because of a conflict of interest."),
+    "tie": ("node.cli.life_commands:tie", "Declare a conflict of interest in advance."),
+    "object": ("node.cli.life_commands:object_", "Object to a published claim."),
+    "decide-objection": ("node.cli.life_commands:decide_objection", "Decide an objection assigned to you."),
+    "resolve-hold": ("node.cli.life_commands:resolve_hold", "Resolve a claim held as a duplicate."),
+    "withdraw": ("node.cli.life_commands:withdraw", "Take a claim back, or waive the jury."),
+    "stay": ("node.cli.life_commands:stay", "Stop a claim for a time, as a regulator."),
+    "lift-stay": ("node.cli.life_commands:lift_stay", "Let a stayed claim go on, or as a court decided."),
+    "reopen": ("node.cli.life_commands:reopen", "Have a claim that ended unpaid investigated again."),
+    "clawback": ("node.cli.clawback_commands:clawback", "Claim a payout back after fraud."),
 }
 
 
@@ -62,6 +89,22 @@ def claim_name(text: str) -> str:
     return claim_text(claim_number(text))
 
 
+def value_bytes(text: str) -> bytes:
+    """A keyed value of 64 hex digits. Raises CommandError."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise CommandError(f"{text!r} is no value: it has 64 hex digits", code=USAGE)
+    return value
+
+
+def paper_values(texts: tuple[str, ...]) -> tuple[bytes, ...]:
+    """In the one order in which they are written. Raises CommandError."""
+    return tuple(sorted(dict.fromkeys(value_bytes(text) for text in texts)))
+
+
 def minor_units(text: str, digits: int) -> int:
     """Minor units of "123.45". Raises CommandError."""
     from decimal import Decimal, InvalidOperation
@@ -93,6 +136,8 @@ async def plan_digits(client: Client, plan: str) -> int:
     metavar="FILE|HEX",
     help="Papers to commit to; several. Only the commitment goes to the ledger.",
 )
+@click.option("--event-value", metavar="HEX", help="The event's value, from `weal duplicates value event`.")
+@click.option("--paper-value", multiple=True, metavar="HEX", help="A paper's value, made likewise; several.")
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -105,6 +150,8 @@ def file(
     accident: bool,
     amount: str | None,
     evidence: tuple[str, ...],
+    event_value: str | None,
+    paper_value: tuple[str, ...],
     opening: Path | None,
     wait: bool,
 ) -> None:
@@ -121,6 +168,8 @@ def file(
     from node.cli.evidence import commit_to
 
     number = int(member_name(member)[2:])
+    event = value_bytes(event_value) if event_value else b""
+    papers = paper_values(paper_value)
     try:
         day = parse_date(diagnosed)
     except ValueError as error:
@@ -140,6 +189,8 @@ def file(
                 accident=accident,
                 evidence=value,
                 amount=asked,
+                event=event,
+                papers=papers,
             )
             return (await send(connection, client, [[action]], wait=wait))[0]
 
@@ -294,7 +345,7 @@ def _claims_table(rows: list[dict[str, Any]]) -> Any:
 @output_options
 @node_options
 def watch(connection: Connection, id: str) -> None:
-    """Follow a claim until it is paid or denied: how it stands, then one line for each thing that happens.
+    """Follow a claim until it is paid, denied or otherwise at its end: how it stands, then one line for each event.
 
     \b
     Examples:

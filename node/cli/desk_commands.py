@@ -28,8 +28,10 @@ REASONS: Final = (
     "court-order",
 )
 """In the order of their numbers, from 1; a test compares them with the ledger's."""
-_CLAUSE = click.option("--clause", default="", help="Clause of the plan, such as 4.1; against the claim it is needed.")
-_REASON = click.option("--reason", type=click.Choice(REASONS), help="Against the claim it is needed.")
+CLAUSE_OPTION = click.option(
+    "--clause", default="", help="Clause of the plan, such as 4.1; against the claim it is needed."
+)
+REASON_OPTION = click.option("--reason", type=click.Choice(REASONS), help="Against the claim it is needed.")
 
 
 @click.command()
@@ -37,8 +39,8 @@ _REASON = click.option("--reason", type=click.Choice(REASONS), help="Against the
 @click.option("--pass", "passed", flag_value=True, type=bool, help="The facts support the claim.")
 @click.option("--fail", "passed", flag_value=False, type=bool, help="They do not: name a clause and a reason.")
 @click.option("--report", multiple=True, required=True, metavar="FILE|HEX", help="The report to commit to.")
-@_CLAUSE
-@_REASON
+@CLAUSE_OPTION
+@REASON_OPTION
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -73,7 +75,7 @@ def investigate(
         finding=Finding.PASS if passed else Finding.FAIL,
         report=value,
         clause=clause,
-        reason=_reason(reason),
+        reason=reason_number(reason),
     )
     show_step(connection, _send(connection, action, wait), "investigated", "weal claim watch {claim}")
 
@@ -84,8 +86,8 @@ def investigate(
 @click.option("--deny", "accepted", flag_value=False, type=bool, help="Deny it: name clause, evidence and reason.")
 @click.option("--amount", help="What is granted, in reimbursement plans; all that was asked for unless given.")
 @click.option("--evidence", metavar="FILE|HEX", help="The evidence item that a denial cites; the claim's unless given.")
-@_CLAUSE
-@_REASON
+@CLAUSE_OPTION
+@REASON_OPTION
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -129,7 +131,7 @@ def review(
                 amount=granted,
                 clause=clause,
                 evidence=cited,
-                reason=_reason(reason),
+                reason=reason_number(reason),
             )
             return (await send(connection, client, [[action]], wait=wait))[0]
 
@@ -173,7 +175,7 @@ def pay(
     show_step(connection, asyncio.run(run()), "paid", "weal claim show {claim}")
 
 
-def _reason(word: str | None) -> int:
+def reason_number(word: str | None) -> int:
     return 0 if word is None else REASONS.index(word) + 1
 
 

@@ -17,6 +17,9 @@ STATUS_STYLES = {
     "active": "green",
     "denied": "red",
     "closed-denied": "red",
+    "clawback-upheld": "red",
+    "lapsed": "red",
+    "recovered": "green",
     "rejected": "red",
     "expired": "red",
     "waiting": "yellow",
@@ -74,7 +77,9 @@ def money(record: Mapping[str, Any], field: str) -> str:
 
 def claim_sheet(claim: Mapping[str, Any]) -> RenderableType:
     """Everything about one claim, step by step."""
-    ailment, investigation, review = claim["ailment"], claim.get("investigation") or {}, claim.get("review") or {}
+    from node.cli.show_claim import clawback_rows, life_rows, next_rows, refusal_rows, step_text
+
+    ailment, investigation = claim["ailment"], claim.get("investigation") or {}
     payment = claim.get("payment") or {}
     waits = f"{claim['assigned']}, until {when(claim['deadline_ms'])}" if claim.get("assigned") else ""
     if not waits and claim.get("deadline_ms"):
@@ -84,6 +89,8 @@ def claim_sheet(claim: Mapping[str, Any]) -> RenderableType:
             ("claim", Text(claim["id"], style="bold")),
             ("status", status_text(claim["status"])),
             ("waits for", waits),
+            *refusal_rows(claim),
+            *next_rows(claim),
             ("member", claim["member"]),
             ("plan", f"{claim['plan']}, version {claim['plan_version']}"),
             ("ailment", f"{ailment['code']} {ailment['name']} ({ailment['tier']})"),
@@ -92,27 +99,15 @@ def claim_sheet(claim: Mapping[str, Any]) -> RenderableType:
             ("granted", money(claim, "amount")),
             ("filed", f"{when(claim['filed_ms'])} by {claim['filed_by']}"),
             ("evidence", claim["evidence"]),
-            ("investigated", _step(investigation, "finding")),
-            ("reviewed", _step(review, "decision")),
-            ("denied", _grounds(claim.get("denial") or {})),
+            *life_rows(claim),
+            ("investigated", step_text(investigation, "finding")),
+            *[("reviewed", step_text(review, "decision")) for review in claim.get("reviews") or ()],
             ("cycle", str(claim["cycle"]) if claim.get("cycle") else ""),
             ("paid", f"by {payment['organisation']}, receipt {payment['receipt']}" if payment else ""),
+            *clawback_rows(claim),
             ("last change", when(claim["changed_ms"])),
         ]
     )
-
-
-def _step(step: Mapping[str, Any], decision: str) -> str:
-    if not step:
-        return ""
-    text = f"{step[decision]} by {step['organisation']}"
-    grounds = [f"clause {step['clause']}" if step.get("clause") else "", step.get("reason") or ""]
-    cited = ", ".join(part for part in grounds if part)
-    return f"{text} ({cited})" if cited else text
-
-
-def _grounds(denial: Mapping[str, Any]) -> str:
-    return f"{denial['reason']}, clause {denial['clause']}, evidence item {denial['evidence']}" if denial else ""
 
 
 def member_sheet(member: Mapping[str, Any]) -> RenderableType:
@@ -180,6 +175,32 @@ def block_sheet(block: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+_DETAILS = (
+    "finding",
+    "reason",
+    "late",
+    "recused",
+    "reviewer",
+    "reopened_by",
+    "objector",
+    "earlier_claim",
+    "missing",
+    "vote",
+    "votes",
+    "until_ms",
+    "cover_until",
+    "count",
+    "height",
+)
+"""Fields of events that are shown after the amount, in this order."""
+
+
+def _detail(value: Any, field: str) -> str:
+    if field.endswith("_ms"):
+        return when(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def event_text(event: Mapping[str, Any]) -> str:
     """One line for an event of the chain: `claim-paid C-000001 by lantern, 300000.00 CNY`."""
     words = [str(event.get("what", ""))]
@@ -189,9 +210,9 @@ def event_text(event: Mapping[str, Any]) -> str:
     text = " ".join(words)
     details = [f"by {event['organisation']}" if event.get("organisation") else ""]
     details.append(money(event, "amount") if event.get("amount") else "")
-    for field in ("finding", "reason", "late", "cover_until", "count", "height"):
+    for field in _DETAILS:
         if event.get(field):
-            details.append(f"{field.replace('_', ' ')} {event[field]}")
+            details.append(f"{field.replace('_', ' ')} {_detail(event[field], field)}")
     return ", ".join([text, *filter(None, details)])
 
 

@@ -129,6 +129,7 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
     from node.claims.plain import to_plain
     from node.claims.registry import GenesisPlans, Registry
     from node.claims.wire import Malformed, decode
+    from node.claims.words import word
 
     plain: dict[str, Any] = {"key": key.hex(), "value": None if value is None else value.hex()}
     if key[:1] != bytes([keys.CLAIM]) or len(key) != 9:
@@ -148,7 +149,7 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
     if plan is None or plan.version(record.version) is None:
         # Judged by terms that were adopted after genesis: proven all the same, and shown as the chain has it.
         bare = to_plain(record)
-        bare |= {"status": views.word(record.status), "amount_minor_units": bare.pop("amount")}
+        bare |= {"status": word(record.status), "amount_minor_units": bare.pop("amount")}
         return name, {"claim": name, "exists": True, **bare, **plain}
     return name, {
         "claim": name,

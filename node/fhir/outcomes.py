@@ -41,5 +41,10 @@ STANDING_OF: Final[dict[ClaimStatus, Standing]] = {
     ClaimStatus.LAPSED: Standing("error", "none"),
     ClaimStatus.WITHDRAWN: Standing("complete", "none", "cancelled"),
     ClaimStatus.CLOSED_DENIED: Standing("complete", "refused"),
+    ClaimStatus.DUP_HOLD: Standing("queued", "undecided"),
+    ClaimStatus.CLAWBACK_OPEN: Standing("complete", "granted"),
+    ClaimStatus.CLAWBACK_UPHELD: Standing("complete", "granted"),
+    ClaimStatus.RECOVERED: Standing("complete", "none"),
+    ClaimStatus.WRITTEN_OFF: Standing("complete", "granted"),
 }
 """When a status is added, its row comes here."""

@@ -11,8 +11,9 @@ from node.claims import keys
 from node.claims.application import BlockResult
 from node.claims.audit import Audit
 from node.claims.calendar import month_index
+from node.claims.claim_rules import ClaimRules
 from node.claims.events import EventKind
-from node.claims.genesis import AgeBand, Benefit, Calendar, ClaimRules, Costs, PlanTerms, StepDeadlines
+from node.claims.genesis import AgeBand, Benefit, Calendar, Costs, PlanTerms, StepDeadlines
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
     Decision,

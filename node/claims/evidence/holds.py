@@ -13,7 +13,7 @@ from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, NO_ORGANISATION
 
-PAID: Final = (ClaimStatus.PAID,)
+PAID: Final = (ClaimStatus.PAID, ClaimStatus.RECOVERED, ClaimStatus.WRITTEN_OFF)
 """Closed with money paid: the clawback window holds the evidence."""
 UNPAID: Final = (ClaimStatus.LAPSED, ClaimStatus.WITHDRAWN, ClaimStatus.CLOSED_DENIED)
 """Closed without: the time for an appeal holds it. A status in neither list is open."""

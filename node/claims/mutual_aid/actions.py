@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from node.claims.nullifiers.holders import PaperValues
 from node.claims.types import (
     AilmentCode,
     Amount,
@@ -124,6 +125,10 @@ class FileClaim(Wire, frozen=True, kw_only=True, tag=21):
     evidence: Commitment
     amount: Amount = 0
     """Reimbursement plans: what the receipts add up to, minor units. Fixed benefits: 0."""
+    event: OptionalCommitment = b""
+    """Keyed value of person, hospital, day and ailment, 32 bytes, or b"": see docs/duplicates.md."""
+    papers: PaperValues = ()
+    """Keyed values of the papers, rising."""
 
 
 class Investigate(Wire, frozen=True, kw_only=True, tag=22):
@@ -176,6 +181,8 @@ class ResubmitClaim(Wire, frozen=True, kw_only=True, tag=27):
     claim: Unsigned
     evidence: Commitment
     """Commits to all papers, the earlier ones included."""
+    papers: PaperValues = ()
+    """Keyed values of the papers that are new, rising."""
 
 
 class ExtendInvestigation(Wire, frozen=True, kw_only=True, tag=28):
@@ -300,3 +307,72 @@ class CloseBalance(Wire, frozen=True, kw_only=True, tag=51):
 
     member: Unsigned
     receipt: Commitment
+
+
+class ResolveHold(Wire, frozen=True, kw_only=True, tag=35):
+    """The assigned reviewer's answer to a duplicate. ACCEPT clears it and commits to the explanation; DENY denies
+    the claim and, as any denial, names its grounds."""
+
+    claim: Unsigned
+    decision: Decision
+    clause: ClauseNumber = ""
+    evidence: OptionalCommitment = b""
+    reason: ReasonNumber = 0
+
+
+class DeclareTie(Wire, frozen=True, kw_only=True, tag=36):
+    """The sender's own conflict of interest, declared in advance: with a member, or with an organisation."""
+
+    member: Unsigned = 0
+    organisation: Annotated[str, Meta(max_length=32)] = ""
+    """Name of the other organisation, if it is no member."""
+    ends: bool = False
+    """The tie is over."""
+
+
+class OpenClawback(Wire, frozen=True, kw_only=True, tag=37):
+    """A reviewer calls a paid claim fraud: with a report, the clause and the reason."""
+
+    claim: Unsigned
+    report: Commitment
+    clause: ClauseNumber = ""
+    reason: ReasonNumber = 0
+
+
+class AnswerClawback(Wire, frozen=True, kw_only=True, tag=38):
+    """The member's answer: with its own key, or through its enroller."""
+
+    claim: Unsigned
+    answer: Commitment
+
+
+class VoteClawback(Wire, frozen=True, kw_only=True, tag=39):
+    """An organisation of the panel upholds or drops a clawback."""
+
+    claim: Unsigned
+    uphold: bool
+
+
+class RecordRecovery(Wire, frozen=True, kw_only=True, tag=40):
+    """A payment organisation has received what was demanded back, or a part."""
+
+    claim: Unsigned
+    amount: Amount
+    receipt: Commitment
+
+
+class VoteWriteOff(Wire, frozen=True, kw_only=True, tag=41):
+    """An organisation of the panel gives up what has not come back."""
+
+    claim: Unsigned
+
+
+class ReopenClaim(Wire, frozen=True, kw_only=True, tag=42):
+    """A claim that ended unpaid is investigated again: by a reviewer without a part in it, on new evidence; or by a
+    regulator, as a court has ordered."""
+
+    claim: Unsigned
+    evidence: Commitment
+    """Commits to all papers, the new ones included."""
+    order: OptionalCommitment = b""
+    """The court's order, or b""."""

@@ -225,7 +225,7 @@ def settle_claim(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         claim,
         EventKind.CLAIM_SETTLED,
         deadline_ms=due_ms + hours * HOUR_MS,
-        assigned=assign(registry, Role.PAYMENT, number, 0),
+        assigned=assign(registry, Role.PAYMENT, number),
         value=payable,
         at_ms=due_ms,
         payable=payable,

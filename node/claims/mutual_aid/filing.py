@@ -11,7 +11,8 @@ from node.claims.events import EventKind
 from node.claims.genesis import Ailment, Benefit, Role, Tier
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import FileClaim
-from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.assignment import assign, investigators
+from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import open_claim
 from node.claims.mutual_aid.records import (
     ClaimRecord,
@@ -24,13 +25,15 @@ from node.claims.mutual_aid.records import (
     save_counters,
     save_member,
 )
+from node.claims.mutual_aid.ties import merged, ties_of_member, ties_of_organisation
 from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.nullifiers.holders import values_problem
 from node.claims.registry import Plan, Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
 
 LOOK_BACK: Final = 100
-"""Newest claims of a member among which an open one is looked for; a plan allows no more to be open."""
+"""Newest claims of a member among which an open one is looked for, and a person's earlier records in a plan."""
 TIER_NUMBERS: Final = {tier: number for number, tier in enumerate(Tier, start=1)}
 
 
@@ -58,18 +61,12 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
     amount, code = _benefit(terms, ailment, member, action)
     if code:
         return code
+    if code := values_problem(action.event, action.papers):
+        return code
     counters = load_counters(scope.state)
     number = counters.next_claim
     if number > MAX_CLAIMS:
         return ResultCode.LIMIT_REACHED
-    deadlines = terms.plan.deadlines
-    # What an organisation files has been through its own intake; a member's papers are looked at first.
-    if scope.sender.member and registry.holders[Role.INTAKE]:
-        what, hours = EventKind.CLAIM_RECEIVED, deadlines.intake_hours
-        assigned = assign(registry, Role.INTAKE, number, 0)
-    else:
-        what, hours = EventKind.CLAIM_FILED, deadlines.investigation_hours
-        assigned = assign(registry, Role.INVESTIGATOR, number, 0, avoid=member.organisation)
     claim = ClaimRecord(
         plan=plan.number,
         version=terms.plan.version,
@@ -82,17 +79,40 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
         filed_ms=scope.now_ms,
         claimed=amount,
         evidence=action.evidence,
-        assigned=assigned,
+        assigned=NO_ORGANISATION,
         attempt=0,
-        deadline_ms=scope.now_ms + hours * HOUR_MS,
+        deadline_ms=0,
         previous=member.last_claim,
         filer=NO_ORGANISATION if scope.sender.member else scope.sender.organisation,
         changed_ms=scope.now_ms,
+        conflicted=merged(
+            ties_of_member(scope.state, action.member), ties_of_organisation(scope.state, member.organisation)
+        ),
+        duplicate=note_values(scope, member.person, number, action.event, action.papers),
     )
+    what, assigned, deadline_ms = _first_step(registry, scope, terms, number, claim, member.organisation)
+    claim = replace(claim, assigned=assigned, deadline_ms=deadline_ms)
     save_counters(scope, Counters(next_member=counters.next_member, next_claim=number + 1))
     save_member(scope, action.member, replace(member, last_claim=number, open_claims=member.open_claims + 1))
     open_claim(scope, number, claim, what)
     return ResultCode.OK
+
+
+def _first_step(
+    registry: Registry, scope: Scope, terms: Terms, number: int, claim: ClaimRecord, enroller: int
+) -> tuple[EventKind, int, int]:
+    """(what happens first, whose turn it is, until when).
+
+    What an organisation files has been through its own intake; a member's papers are looked at first.
+    """
+    deadlines = terms.plan.deadlines
+    if scope.sender.member and registry.holders[Role.INTAKE]:
+        assigned = assign(registry, Role.INTAKE, number)
+        return EventKind.CLAIM_RECEIVED, assigned, scope.now_ms + deadlines.intake_hours * HOUR_MS
+    if claim.duplicate:
+        return EventKind.CLAIM_HELD, *hold_fields(registry, scope, number, claim, scope.now_ms)
+    assigned = investigators(registry, number, claim, enroller)[0]
+    return EventKind.CLAIM_FILED, assigned, scope.now_ms + deadlines.investigation_hours * HOUR_MS
 
 
 def _day_problem(
@@ -118,11 +138,26 @@ def _day_problem(
 
 
 def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> ResultCode:
-    if member.open_claims >= terms.plan.open_claims_max:
-        return ResultCode.CLOCK_BEHIND if _may_be_over(scope, member) else ResultCode.OPEN_CLAIM_EXISTS
-    if terms.plan.benefit is Benefit.FIXED and member.paid_claims:
+    records = _records_of(scope, member)
+    if sum(record.open_claims for record in records) >= terms.plan.open_claims_max:
+        may_be_over = any(_may_be_over(scope, record) for record in records)
+        return ResultCode.CLOCK_BEHIND if may_be_over else ResultCode.OPEN_CLAIM_EXISTS
+    if terms.plan.benefit is Benefit.FIXED and any(record.paid_claims for record in records):
         return ResultCode.ALREADY_PAID
     return ResultCode.OK
+
+
+def _records_of(scope: Scope, member: MemberRecord) -> list[MemberRecord]:
+    """The member's records in the plan, the newest first: who comes back does not begin anew with claims."""
+    records, earlier = [member], member.came_from
+    for _ in range(LOOK_BACK):
+        record = load_member(scope.state, earlier)
+        if record is None:
+            break
+        if record.plan == member.plan:
+            records.append(record)
+        earlier = record.came_from
+    return records
 
 
 def _may_be_over(scope: Scope, member: MemberRecord) -> bool:

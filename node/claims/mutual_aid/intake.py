@@ -7,16 +7,19 @@ goes on without it.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from node.claims.events import EventKind
-from node.claims.genesis import Role
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import AdmitClaim, ResubmitClaim, ReturnClaim, WithdrawClaim
-from node.claims.mutual_aid.assignment import assign
+from node.claims.mutual_aid.assignment import investigators
+from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, the_claim, the_member
 from node.claims.mutual_aid.refusals import close_denied, terms_of
 from node.claims.mutual_aid.steps import claim_for, count_missed, current_claim
 from node.claims.mutual_aid.transitions import WITHDRAWABLE, ClaimStatus
+from node.claims.nullifiers.holders import values_problem
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, NO_ORGANISATION
@@ -40,6 +43,22 @@ def intake_missed(registry: Registry, scope: Scope, due_ms: int, number: int) ->
 def to_investigator(
     registry: Registry, scope: Scope, number: int, claim: ClaimRecord, what: EventKind, at_ms: int
 ) -> None:
+    """Or to a reviewer first, if one of its values was filed before."""
+    late = what is EventKind.INTAKE_MISSED
+    claim = replace(claim, intake=NO_ORGANISATION if late else claim.assigned)
+    if claim.duplicate:
+        reviewer, due_ms = hold_fields(registry, scope, number, claim, at_ms)
+        move(
+            scope,
+            number,
+            claim,
+            EventKind.CLAIM_HELD,
+            deadline_ms=due_ms,
+            assigned=reviewer,
+            value=claim.duplicate,
+            at_ms=at_ms,
+        )
+        return
     enroller = the_member(scope.state, claim.member).organisation
     move(
         scope,
@@ -47,10 +66,9 @@ def to_investigator(
         claim,
         what,
         deadline_ms=at_ms + terms_of(registry, scope, claim).plan.deadlines.investigation_hours * HOUR_MS,
-        assigned=assign(registry, Role.INVESTIGATOR, number, 0, avoid=enroller),
-        value=claim.assigned if what is EventKind.INTAKE_MISSED else 0,
+        assigned=investigators(registry, number, claim, enroller)[0],
+        value=claim.assigned if late else 0,
         at_ms=at_ms,
-        intake=NO_ORGANISATION if what is EventKind.INTAKE_MISSED else claim.assigned,
     )
 
 
@@ -75,14 +93,23 @@ def return_for_papers(registry: Registry, scope: Scope, action: ReturnClaim) -> 
 
 
 def resubmit(registry: Registry, scope: Scope, action: ResubmitClaim) -> ResultCode:
-    """The same intake organisation looks again. Each round needs the member, so no round is without an end."""
+    """The same intake organisation looks again. Each round needs the member, so no round is without an end.
+
+    For a member without a key, the enroller or that intake organisation sends them.
+    """
     claim, code = current_claim(registry, scope, action.claim)
     if claim is None:
         return code
     if claim.status is not ClaimStatus.RETURNED:
         return ResultCode.WRONG_CLAIM_STATUS
+    member = the_member(scope.state, claim.member)
     if scope.sender.member not in (0, claim.member):
         return ResultCode.NOT_THIS_MEMBER
+    if not scope.sender.member and scope.sender.organisation not in (claim.intake, member.organisation):
+        return ResultCode.NOT_THE_FILER
+    if code := values_problem(b"", action.papers):
+        return code
+    duplicate = note_values(scope, member.person, action.claim, b"", action.papers)
     move(
         scope,
         action.claim,
@@ -92,6 +119,7 @@ def resubmit(registry: Registry, scope: Scope, action: ResubmitClaim) -> ResultC
         assigned=claim.intake,
         evidence=action.evidence,
         missing=0,
+        duplicate=claim.duplicate or duplicate,
     )
     return ResultCode.OK
 

@@ -30,7 +30,13 @@ def open_claim(scope: Scope, number: int, claim: ClaimRecord, what: EventKind) -
     scope.schedule(DEADLINE_OF[claim.status], claim.deadline_ms, number)
     _count(scope, claim.plan, None, claim.status)
     scope.state.put(keys.claim(number), encode(claim))
-    scope.emit(what, plan=claim.plan, subject=number, organisation=claim.assigned, value=claim.claimed)
+    scope.emit(
+        what,
+        plan=claim.plan,
+        subject=number,
+        organisation=claim.assigned,
+        value=claim.duplicate if what is EventKind.CLAIM_HELD else claim.claimed,
+    )
 
 
 def move(
@@ -54,7 +60,9 @@ def move(
     clock gives the due time, so that a late clock leaves the same record.
     """
     status = TRANSITIONS[claim.status, what]
-    scope.cancel(DEADLINE_OF[claim.status], claim.deadline_ms, number)
+    waiting = DEADLINE_OF.get(claim.status)
+    if waiting is not None:
+        scope.cancel(waiting, claim.deadline_ms, number)
     kind = DEADLINE_OF.get(status)
     if kind is None:
         deadline_ms = 0

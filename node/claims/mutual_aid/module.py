@@ -10,23 +10,30 @@ from node.claims.genesis import Role
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
 from node.claims.mutual_aid import (
     arrears,
+    clawback,
     cycle,
     enrolment,
     filing,
+    holds,
     intake,
     invariants,
     leaving,
     objections,
     receipts,
     refusals,
+    reopening,
+    reviews,
     stays,
     steps,
+    ties,
 )
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
+    AnswerClawback,
     CloseBalance,
     ConfirmPayment,
     DecideObjection,
+    DeclareTie,
     Enrol,
     ExtendInvestigation,
     FileClaim,
@@ -35,15 +42,21 @@ from node.claims.mutual_aid.actions import (
     LiftStay,
     MoveMember,
     Object,
+    OpenClawback,
     RecordContribution,
     RecordReceipt,
+    RecordRecovery,
     Recuse,
+    ReopenClaim,
     ReportArrears,
+    ResolveHold,
     ResubmitClaim,
     ReturnClaim,
     Review,
     SetKey,
     StayClaim,
+    VoteClawback,
+    VoteWriteOff,
     WithdrawClaim,
 )
 from node.claims.mutual_aid.opening import open_plan
@@ -57,6 +70,9 @@ from node.claims.registry import plan_rows
 from node.claims.state import ReadState
 from node.claims.wire import Wire
 
+_VOTES: Final = (VoteClawback, VoteWriteOff)
+"""Of whoever is on the panel."""
+
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
     Role.ENROLLER: (
         Enrol,
@@ -68,16 +84,34 @@ PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
         RecordContribution,
         ReportArrears,
         CloseBalance,
+        AnswerClawback,
+        *_VOTES,
     ),
-    Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim),
-    Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse),
-    Role.REVIEWER: (Review, DecideObjection, Recuse),
-    Role.PAYMENT: (ConfirmPayment, RecordReceipt),
-    Role.REGULATOR: (StayClaim, LiftStay),
+    Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim, *_VOTES),
+    Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse, DeclareTie, *_VOTES),
+    Role.REVIEWER: (
+        Review,
+        DecideObjection,
+        Recuse,
+        ResolveHold,
+        DeclareTie,
+        OpenClawback,
+        ReopenClaim,
+        *_VOTES,
+    ),
+    Role.PAYMENT: (ConfirmPayment, RecordReceipt, RecordRecovery, *_VOTES),
+    Role.REGULATOR: (StayClaim, LiftStay, ReopenClaim),
 }
 """All that organisations may do here. What is not in it is forbidden."""
 
-PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (FileClaim, ResubmitClaim, Object, WithdrawClaim, Leave)
+PERMITTED_TO_MEMBERS: Final[tuple[type[Wire], ...]] = (
+    FileClaim,
+    ResubmitClaim,
+    Object,
+    WithdrawClaim,
+    AnswerClawback,
+    Leave,
+)
 
 
 class MutualAid(Module):
@@ -92,7 +126,7 @@ class MutualAid(Module):
             Enrol: partial(enrolment.enrol, self.registry),
             FileClaim: partial(filing.file_claim, self.registry),
             Investigate: partial(steps.investigate, self.registry),
-            Review: partial(steps.review, self.registry),
+            Review: partial(reviews.review, self.registry),
             ConfirmPayment: partial(steps.confirm_payment, self.registry),
             ExtendInvestigation: partial(steps.extend, self.registry),
             Recuse: partial(steps.recuse, self.registry),
@@ -111,6 +145,14 @@ class MutualAid(Module):
             RecordContribution: partial(arrears.contribute, self.registry),
             ReportArrears: partial(arrears.report, self.registry),
             CloseBalance: partial(arrears.close_balance, self.registry),
+            ResolveHold: partial(holds.resolve, self.registry),
+            DeclareTie: partial(ties.declare, self.registry),
+            OpenClawback: partial(clawback.open_clawback, self.registry),
+            AnswerClawback: partial(clawback.answer, self.registry),
+            VoteClawback: partial(clawback.vote, self.registry),
+            RecordRecovery: partial(clawback.record_recovery, self.registry),
+            VoteWriteOff: partial(clawback.vote_write_off, self.registry),
+            ReopenClaim: partial(reopening.reopen, self.registry),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -130,6 +172,9 @@ class MutualAid(Module):
             DeadlineKind.ARREARS: partial(arrears.sweep, self.registry),
             DeadlineKind.REMOVAL: partial(arrears.removal_due, self.registry),
             DeadlineKind.JURY_REQUEST: partial(refusals.denial_over, self.registry),
+            DeadlineKind.DUP_HOLD: partial(holds.hold_missed, self.registry),
+            DeadlineKind.CLAWBACK: partial(clawback.clawback_over, self.registry),
+            DeadlineKind.RECOVERY: partial(clawback.recovery_over, self.registry),
         }
 
     def permitted(self) -> Mapping[Role, tuple[type[Wire], ...]]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import DecideObjection, Decision, Object
-from node.claims.mutual_aid.assignment import uninvolved_reviewer
+from node.claims.mutual_aid.assignment import uninvolved_reviewers
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.records import MemberRecord, load_member, load_plan, save_member, the_claim
 from node.claims.mutual_aid.refusals import denial_problem, deny, terms_of
@@ -55,7 +55,7 @@ def object_to(registry: Registry, scope: Scope, action: Object) -> ResultCode:
         claim,
         EventKind.CLAIM_OBJECTED,
         deadline_ms=scope.now_ms + terms.deadlines.objection_hours * HOUR_MS,
-        assigned=uninvolved_reviewer(registry, action.claim, claim),
+        assigned=uninvolved_reviewers(registry, action.claim, claim)[0],
         value=action.member,
         objections=claim.objections + 1,
         objector=action.member,
@@ -79,7 +79,16 @@ def decide_objection(registry: Registry, scope: Scope, action: DecideObjection) 
         return code
     arbiter = scope.sender.organisation
     if denied:
-        deny(registry, scope, action, claim, EventKind.OBJECTION_UPHELD, actor=arbiter, arbiter=arbiter)
+        deny(
+            registry,
+            scope,
+            action.claim,
+            claim,
+            EventKind.OBJECTION_UPHELD,
+            action,
+            actor=arbiter,
+            arbiter=arbiter,
+        )
         return ResultCode.OK
     upcoming = next_disclosure(registry, scope, claim.plan)
     if upcoming is None:

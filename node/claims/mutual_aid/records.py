@@ -157,6 +157,47 @@ class ClaimRecord(Wire, frozen=True, kw_only=True):
     """What the settlement of its cycle gave it: `amount`, or less if the cycle was short of money."""
     deducted: int = 0
     """The part of `payable` that paid the member's own arrears."""
+    conflicted: tuple[int, ...] = ()
+    """Organisations that get no step of the claim while others can do it: by a tie, or because they recused."""
+    duplicate: int = 0
+    """An earlier claim with the same event or paper, or 0."""
+    explanation: bytes = b""
+    """Of the duplicate: commitment to what the reviewer accepted as an explanation."""
+    clawbacks: int = 0
+    """How often it was called fraud after it was paid."""
+    reopened: int = 0
+    """How often it was opened again after it had ended unpaid."""
+
+
+class TieRecord(Wire, frozen=True, kw_only=True):
+    """Organisations that declared a tie to a member or an organisation, rising."""
+
+    organisations: tuple[int, ...]
+
+
+class ClawbackRecord(Wire, frozen=True, kw_only=True):
+    """The newest clawback of a paid claim. Organisations are numbers, rising in `panel`; money is in minor units."""
+
+    opener: int
+    opened_ms: int
+    paid_ms: int
+    report: bytes
+    clause: str
+    reason: int
+    panel: tuple[int, ...]
+    quorum: int
+    """Votes of the panel that decide."""
+    hearing_ms: int
+    """Until then the member may answer; nobody votes before it has, or before then."""
+    answer: bytes = b""
+    upholds: tuple[int, ...] = ()
+    drops: tuple[int, ...] = ()
+    amount: int = 0
+    """To be paid back, once it is upheld."""
+    recovered: int = 0
+    receipts: tuple[bytes, ...] = ()
+    write_offs: tuple[int, ...] = ()
+    """Who has voted to give up the rest."""
 
 
 class DayChange(Wire, frozen=True, kw_only=True):
@@ -312,6 +353,11 @@ def load_claim(state: ReadState, number: int) -> ClaimRecord | None:
     return None if raw is None else decode_trusted(ClaimRecord, raw)
 
 
+def load_clawback(state: ReadState, claim: int) -> ClawbackRecord | None:
+    raw = state.get(keys.clawback(claim))
+    return None if raw is None else decode_trusted(ClawbackRecord, raw)
+
+
 def load_cycle(state: ReadState, plan: int, number: int) -> CycleRecord | None:
     raw = state.get(keys.cycle(plan, number))
     return None if raw is None else decode_trusted(CycleRecord, raw)
@@ -352,6 +398,11 @@ def the_member(state: ReadState, number: int) -> MemberRecord:
 def the_claim(state: ReadState, number: int) -> ClaimRecord:
     """A claim that a record of ours names."""
     return decode_trusted(ClaimRecord, _present(state, keys.claim(number)))
+
+
+def the_clawback(state: ReadState, claim: int) -> ClawbackRecord:
+    """The clawback of a claim that says it has one."""
+    return decode_trusted(ClawbackRecord, _present(state, keys.clawback(claim)))
 
 
 def the_cycle(state: ReadState, plan: int, number: int) -> CycleRecord:

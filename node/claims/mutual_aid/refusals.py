@@ -7,18 +7,32 @@ filed beside it. A member who wants to file anew at once can waive the jury with
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from node.claims.events import EventKind
 from node.claims.module import Scope
-from node.claims.mutual_aid.actions import DecideObjection, Reason, Review
+from node.claims.mutual_aid.actions import Reason
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, the_claim
 from node.claims.registry import Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, NO_ORGANISATION
+
+
+class Grounds(Protocol):
+    """What an action or record that denies has to say why."""
+
+    @property
+    def clause(self) -> str: ...
+
+    @property
+    def evidence(self) -> bytes: ...
+
+    @property
+    def reason(self) -> int: ...
+
 
 _REASONS: Final = frozenset(reason.value for reason in Reason if reason is not Reason.COURT_ORDER)
 """What organisations may give as a reason; that a court has ordered it can only come with a court's order."""
@@ -29,7 +43,7 @@ def terms_of(registry: Registry, scope: Scope, claim: ClaimRecord) -> Terms:
     return registry.plan(scope.state, claim.plan).terms_on(claim.diagnosis_day)
 
 
-def denial_problem(terms: Terms, action: Review | DecideObjection, *, denied: bool) -> ResultCode:
+def denial_problem(terms: Terms, action: Grounds, *, denied: bool) -> ResultCode:
     """OK if the decision names what it must; a denial names clause, reason and evidence item."""
     if denied and not (action.clause and action.reason and len(action.evidence) == 32):
         return ResultCode.DENIAL_WITHOUT_GROUNDS
@@ -51,9 +65,10 @@ def grounds_problem(terms: Terms, clause: str, reason: int) -> ResultCode:
 def deny(
     registry: Registry,
     scope: Scope,
-    action: Review | DecideObjection,
+    number: int,
     claim: ClaimRecord,
     what: EventKind,
+    grounds: Grounds,
     *,
     actor: int,
     **changes: object,
@@ -62,19 +77,19 @@ def deny(
     days = terms_of(registry, scope, claim).plan.claim_rules.jury_request_days
     denied = move(
         scope,
-        action.claim,
+        number,
         replace(claim, **changes),
         what,
         deadline_ms=scope.now_ms + days * DAY_MS,
-        value=action.reason,
+        value=grounds.reason,
         actor=actor,
         amount=0,
-        clause=action.clause,
-        grounds=action.evidence,
-        reason=action.reason,
+        clause=grounds.clause,
+        grounds=grounds.evidence,
+        reason=grounds.reason,
     )
     if not days:
-        close_denied(scope, action.claim, denied, at_ms=scope.now_ms)
+        close_denied(scope, number, denied, at_ms=scope.now_ms)
 
 
 def denial_over(_: Registry, scope: Scope, due_ms: int, number: int) -> None:

@@ -14,26 +14,23 @@ from msgspec.structs import replace
 from node.claims import keys
 from node.claims.consortium import OrganisationTally
 from node.claims.events import EventKind
-from node.claims.genesis import Benefit, Role
+from node.claims.genesis import Role
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
-    Decision,
     ExtendInvestigation,
     Extension,
     Finding,
     Investigate,
     Recuse,
-    Review,
 )
 from node.claims.mutual_aid.arrears import deduct, deduction
-from node.claims.mutual_aid.assignment import assign, rotation
+from node.claims.mutual_aid.assignment import after, investigators, reviewers, rotation, uninvolved_reviewers
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import end_membership
 from node.claims.mutual_aid.receipts import can_pay
 from node.claims.mutual_aid.records import (
     ClaimRecord,
-    ReviewNote,
     load_claim,
     load_plan,
     save_member,
@@ -41,11 +38,12 @@ from node.claims.mutual_aid.records import (
     the_claim,
     the_member,
 )
-from node.claims.mutual_aid.refusals import denial_problem, deny, grounds_problem, terms_of
-from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.mutual_aid.refusals import grounds_problem, terms_of
+from node.claims.mutual_aid.ties import merged, ties_of_organisation
+from node.claims.mutual_aid.transitions import RECUSABLE, ClaimStatus
 from node.claims.registry import Registry, Terms
 from node.claims.results import ResultCode
-from node.claims.types import HOUR_MS, NO_ORGANISATION
+from node.claims.types import HOUR_MS
 from node.claims.wire import decode_trusted, encode
 
 CYCLES_AHEAD: Final = 100
@@ -71,9 +69,13 @@ STEPS: Final = {
 def step_hours(terms: Terms, status: ClaimStatus) -> int:
     """Time for the step of `status`."""
     deadlines = terms.plan.deadlines
-    if status is ClaimStatus.FILED:
-        return deadlines.investigation_hours
-    return deadlines.review_hours if status is ClaimStatus.INVESTIGATED else deadlines.payment_hours
+    hours = {
+        ClaimStatus.FILED: deadlines.investigation_hours,
+        ClaimStatus.INVESTIGATED: deadlines.review_hours,
+        ClaimStatus.OBJECTED: deadlines.objection_hours,
+        ClaimStatus.DUP_HOLD: terms.plan.claim_rules.hold_hours,
+    }
+    return hours.get(status, deadlines.payment_hours)
 
 
 def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
@@ -85,25 +87,28 @@ def pass_on(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
     """
     claim = the_claim(scope.state, number)
     step = STEPS[claim.status]
-    turns = turns_of(registry, scope, claim, number)
+    late = claim.assigned
+    following = after(turns_of(registry, scope, claim, number), late)
+    size = len(following)
     period_ms = step_hours(terms_of(registry, scope, claim), claim.status) * HOUR_MS
     missed = (scope.now_ms - due_ms) // period_ms + 1
-    for later in range(min(missed, len(turns))):
-        times = (missed - later - 1) // len(turns) + 1
-        count_missed(scope, turns[(claim.attempt + later) % len(turns)], step.tally, times)
-    attempt = claim.attempt + missed
-    for before in range(attempt - min(missed, len(turns)) + 1, attempt):
-        late, following = turns[(before - 1) % len(turns)], turns[before % len(turns)]
-        scope.emit(step.missed, plan=claim.plan, subject=number, organisation=following, value=late)
+    count_missed(scope, late, step.tally, 1)
+    for index in range(min(missed - 1, size)):
+        count_missed(scope, following[index], step.tally, (missed - 2 - index) // size + 1)
+    for turn in range(max(1, missed - size + 1), missed):
+        before = following[(turn - 2) % size] if turn > 1 else late
+        scope.emit(
+            step.missed, plan=claim.plan, subject=number, organisation=following[(turn - 1) % size], value=before
+        )
     move(
         scope,
         number,
         claim,
         step.missed,
         deadline_ms=due_ms + missed * period_ms,
-        assigned=turns[attempt % len(turns)],
-        attempt=attempt,
-        value=turns[(attempt - 1) % len(turns)],
+        assigned=following[(missed - 1) % size],
+        attempt=claim.attempt + missed,
+        value=following[(missed - 2) % size] if missed > 1 else late,
         at_ms=due_ms + (missed - 1) * period_ms,
     )
 
@@ -115,14 +120,14 @@ def count_missed(scope: Scope, organisation: int, field: str, times: int) -> Non
 
 
 def turns_of(registry: Registry, scope: Scope, claim: ClaimRecord, number: int) -> tuple[int, ...]:
-    """The rotation of the claim's current step. Its enroller does not investigate, if another can."""
-    role = STEPS[claim.status].role
-    avoid = NO_ORGANISATION
-    if role is Role.INVESTIGATOR:
-        avoid = the_member(scope.state, claim.member).organisation
-    elif role is Role.REVIEWER:
-        avoid = claim.investigator
-    return rotation(registry, role, number, avoid=avoid)
+    """The rotation of the claim's current step."""
+    if claim.status is ClaimStatus.FILED:
+        return investigators(registry, number, claim, the_member(scope.state, claim.member).organisation)
+    if claim.status is ClaimStatus.INVESTIGATED:
+        return reviewers(registry, number, claim)
+    if claim.status is ClaimStatus.OBJECTED or claim.status is ClaimStatus.DUP_HOLD:
+        return uninvolved_reviewers(registry, number, claim)
+    return rotation(registry, Role.PAYMENT, number)
 
 
 def current_claim(registry: Registry, scope: Scope, number: int) -> tuple[ClaimRecord | None, ResultCode]:
@@ -166,16 +171,17 @@ def investigate(registry: Registry, scope: Scope, action: Investigate) -> Result
     if code := grounds_problem(terms, action.clause, action.reason):
         return code
     # The reviewer is always of another organisation than the investigator; genesis is checked for it.
-    reviewer = assign(registry, Role.REVIEWER, action.claim, 0, avoid=scope.sender.organisation)
+    investigator = scope.sender.organisation
+    ties = ties_of_organisation(scope.state, investigator)
+    done = replace(claim, investigator=investigator, conflicted=merged(claim.conflicted, ties))
     move(
         scope,
         action.claim,
-        claim,
+        done,
         EventKind.CLAIM_INVESTIGATED,
         deadline_ms=scope.now_ms + terms.plan.deadlines.review_hours * HOUR_MS,
-        assigned=reviewer,
+        assigned=reviewers(registry, action.claim, done)[0],
         value=action.finding.value,
-        investigator=scope.sender.organisation,
         finding=action.finding.value,
         report=action.report,
         finding_clause=action.clause,
@@ -208,79 +214,29 @@ def extend(registry: Registry, scope: Scope, action: ExtendInvestigation) -> Res
 
 
 def recuse(registry: Registry, scope: Scope, action: Recuse) -> ResultCode:
-    """A conflict of interest: the next one's turn, with a deadline of its own. One round of the rotation at most,
-    or organisations could hand a claim to and fro for ever."""
+    """A conflict of interest: the next one's turn, with a deadline of its own. Who has recused itself gets no step of
+    this claim any more, so that organisations cannot hand it to and fro for ever."""
     claim, code = current_claim(registry, scope, action.claim)
     if claim is None:
         return code
-    if claim.status not in (ClaimStatus.FILED, ClaimStatus.INVESTIGATED):
+    if claim.status not in RECUSABLE:
         return ResultCode.WRONG_CLAIM_STATUS
-    if claim.assigned != scope.sender.organisation:
+    sender = scope.sender.organisation
+    if claim.assigned != sender:
         return ResultCode.NOT_ASSIGNED
-    turns = turns_of(registry, scope, claim, action.claim)
-    attempt = claim.attempt + 1
-    if attempt >= len(turns):
+    recused = replace(claim, conflicted=merged(claim.conflicted, (sender,)))
+    following = after(turns_of(registry, scope, recused, action.claim), sender)
+    if following[0] == sender or following[0] in claim.conflicted:
         return ResultCode.NOBODY_ELSE
     move(
         scope,
         action.claim,
-        claim,
+        recused,
         EventKind.STEP_RECUSED,
         deadline_ms=scope.now_ms + step_hours(terms_of(registry, scope, claim), claim.status) * HOUR_MS,
-        assigned=turns[attempt],
-        attempt=attempt,
-        value=claim.assigned,
-    )
-    return ResultCode.OK
-
-
-def review(registry: Registry, scope: Scope, action: Review) -> ResultCode:
-    claim, code = claim_for(registry, scope, action.claim, ClaimStatus.INVESTIGATED)
-    if claim is None:
-        return code
-    terms = terms_of(registry, scope, claim)
-    denied = action.decision is Decision.DENY
-    if code := denial_problem(terms, action, denied=denied):
-        return code
-    fixed = terms.plan.benefit is Benefit.FIXED
-    if denied and action.amount:
-        return ResultCode.AMOUNT_OUT_OF_RANGE
-    if not denied and fixed and action.amount:
-        return ResultCode.AMOUNT_IS_FIXED
-    if not denied and not fixed and not 0 < action.amount <= claim.claimed:
-        return ResultCode.AMOUNT_OUT_OF_RANGE
-    amount = 0 if denied else claim.claimed if fixed else action.amount
-    reviewer = scope.sender.organisation
-    note = ReviewNote(
-        organisation=reviewer,
-        decision=action.decision.value,
-        amount=amount,
-        clause=action.clause,
-        evidence=action.evidence,
-        reason=action.reason,
-    )
-    claim = replace(claim, reviews=(*claim.reviews, note))
-    if denied:
-        deny(registry, scope, action, claim, EventKind.CLAIM_DENIED, actor=reviewer, reviewer=reviewer)
-        return ResultCode.OK
-    upcoming = next_disclosure(registry, scope, claim.plan)
-    if upcoming is None:
-        return ResultCode.CLOCK_BEHIND
-    cycle, disclosure_ms = upcoming
-    move(
-        scope,
-        action.claim,
-        claim,
-        EventKind.CLAIM_ACCEPTED,
-        deadline_ms=disclosure_ms,
-        value=amount,
-        actor=scope.sender.organisation,
-        reviewer=scope.sender.organisation,
-        amount=amount,
-        clause=action.clause,
-        grounds=action.evidence,
-        reason=action.reason,
-        cycle=cycle,
+        assigned=following[0],
+        attempt=claim.attempt + 1,
+        value=sender,
     )
     return ResultCode.OK
 

@@ -44,6 +44,16 @@ class ClaimStatus(IntEnum):
     WITHDRAWN = 15
     CLOSED_DENIED = 16
     """Denied for good: the time to ask for a jury is over, or a court has decided."""
+    DUP_HOLD = 17
+    """Its event or a paper was filed before; with a reviewer that has no part in it."""
+    CLAWBACK_OPEN = 18
+    """Paid, and called fraud; with the member for its answer, and a panel of organisations."""
+    CLAWBACK_UPHELD = 19
+    """To be paid back."""
+    RECOVERED = 20
+    """Paid back."""
+    WRITTEN_OFF = 21
+    """What was not paid back is given up."""
 
 
 class DeadlineKind(IntEnum):
@@ -67,6 +77,9 @@ class DeadlineKind(IntEnum):
     REMOVAL = 96
     """Of a member in arrears for longer than the plan allows."""
     JURY_REQUEST = 90
+    DUP_HOLD = 91
+    CLAWBACK = 92
+    RECOVERY = 93
 
 
 DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
@@ -82,6 +95,9 @@ DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
     ClaimStatus.STAYED: DeadlineKind.STAY,
     ClaimStatus.PAYMENT_STAYED: DeadlineKind.STAY,
     ClaimStatus.DENIED: DeadlineKind.JURY_REQUEST,
+    ClaimStatus.DUP_HOLD: DeadlineKind.DUP_HOLD,
+    ClaimStatus.CLAWBACK_OPEN: DeadlineKind.CLAWBACK,
+    ClaimStatus.CLAWBACK_UPHELD: DeadlineKind.RECOVERY,
 }
 """The one live deadline of a claim in each status; a status without is final."""
 
@@ -93,8 +109,56 @@ WITHDRAWABLE: Final = (
     ClaimStatus.ACCEPTED,
     ClaimStatus.PUBLISHED,
     ClaimStatus.OBJECTED,
+    ClaimStatus.DUP_HOLD,
 )
 """Until its disclosure period is over, a claim may be withdrawn: after that its cost is being shared."""
+
+RECUSABLE: Final = (
+    ClaimStatus.FILED,
+    ClaimStatus.INVESTIGATED,
+    ClaimStatus.OBJECTED,
+    ClaimStatus.DUP_HOLD,
+)
+"""Steps that whoever has them may give up because of a conflict of interest."""
+
+DEADLINE_OUTCOMES: Final[dict[ClaimStatus, tuple[EventKind, ...]]] = {
+    ClaimStatus.INTAKE: (EventKind.INTAKE_MISSED, EventKind.CLAIM_HELD),
+    ClaimStatus.RETURNED: (EventKind.CLAIM_LAPSED,),
+    ClaimStatus.DUP_HOLD: (EventKind.HOLD_MISSED,),
+    ClaimStatus.FILED: (EventKind.INVESTIGATION_MISSED,),
+    ClaimStatus.INVESTIGATED: (EventKind.REVIEW_MISSED,),
+    ClaimStatus.ACCEPTED: (EventKind.CLAIM_PUBLISHED,),
+    ClaimStatus.PUBLISHED: (EventKind.CLAIM_CONFIRMED,),
+    ClaimStatus.OBJECTED: (EventKind.OBJECTION_MISSED,),
+    ClaimStatus.CONFIRMED: (EventKind.CLAIM_SETTLED, EventKind.CLAIM_CARRIED),
+    ClaimStatus.SETTLED: (EventKind.PAYMENT_MISSED,),
+    ClaimStatus.STAYED: (
+        EventKind.INTAKE_RESUMED,
+        EventKind.PAPERS_RESUMED,
+        EventKind.INVESTIGATION_RESUMED,
+        EventKind.REVIEW_RESUMED,
+        EventKind.PUBLICATION_RESUMED,
+        EventKind.OBJECTION_RESUMED,
+        EventKind.DENIAL_RESUMED,
+        EventKind.HOLD_RESUMED,
+    ),
+    ClaimStatus.PAYMENT_STAYED: (EventKind.PAYMENT_RESUMED,),
+    ClaimStatus.DENIED: (EventKind.DENIAL_FINAL,),
+    ClaimStatus.CLAWBACK_OPEN: (EventKind.CLAWBACK_EXPIRED,),
+    ClaimStatus.CLAWBACK_UPHELD: (EventKind.CLAIM_WRITTEN_OFF,),
+}
+"""What happens by itself when the deadline of a status passes."""
+
+ENDED_UNPAID: Final = (
+    ClaimStatus.DENIED,
+    ClaimStatus.CLOSED_DENIED,
+    ClaimStatus.LAPSED,
+    ClaimStatus.WITHDRAWN,
+)
+"""Nothing was paid, so the same papers may come again from the same person."""
+
+REOPENABLE: Final = (ClaimStatus.DENIED, ClaimStatus.CLOSED_DENIED, ClaimStatus.LAPSED)
+"""May be investigated again on new evidence. Who withdrew a claim files a new one."""
 
 RESUMED: Final[dict[ClaimStatus, EventKind]] = {
     ClaimStatus.INTAKE: EventKind.INTAKE_RESUMED,
@@ -104,6 +168,7 @@ RESUMED: Final[dict[ClaimStatus, EventKind]] = {
     ClaimStatus.ACCEPTED: EventKind.PUBLICATION_RESUMED,
     ClaimStatus.OBJECTED: EventKind.OBJECTION_RESUMED,
     ClaimStatus.DENIED: EventKind.DENIAL_RESUMED,
+    ClaimStatus.DUP_HOLD: EventKind.HOLD_RESUMED,
 }
 """Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
 
@@ -127,8 +192,7 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.RETURNED, EventKind.CLAIM_RESUBMITTED): ClaimStatus.INTAKE,
     (ClaimStatus.RETURNED, EventKind.CLAIM_LAPSED): ClaimStatus.LAPSED,
     (ClaimStatus.FILED, EventKind.INVESTIGATION_EXTENDED): ClaimStatus.FILED,
-    (ClaimStatus.FILED, EventKind.STEP_RECUSED): ClaimStatus.FILED,
-    (ClaimStatus.INVESTIGATED, EventKind.STEP_RECUSED): ClaimStatus.INVESTIGATED,
+    **{(status, EventKind.STEP_RECUSED): status for status in RECUSABLE},
     (ClaimStatus.PUBLISHED, EventKind.CLAIM_OBJECTED): ClaimStatus.OBJECTED,
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_REFUSED): ClaimStatus.ACCEPTED,
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_MISSED): ClaimStatus.ACCEPTED,
@@ -146,4 +210,21 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.PAYMENT_STAYED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
     (ClaimStatus.PAYMENT_STAYED, EventKind.PAYMENT_RESUMED): ClaimStatus.SETTLED,
     (ClaimStatus.DENIED, EventKind.DENIAL_FINAL): ClaimStatus.CLOSED_DENIED,
+    (ClaimStatus.INVESTIGATED, EventKind.REVIEW_GIVEN): ClaimStatus.INVESTIGATED,
+    (None, EventKind.CLAIM_HELD): ClaimStatus.DUP_HOLD,
+    (ClaimStatus.INTAKE, EventKind.CLAIM_HELD): ClaimStatus.DUP_HOLD,
+    (ClaimStatus.DUP_HOLD, EventKind.HOLD_CLEARED): ClaimStatus.FILED,
+    (ClaimStatus.DUP_HOLD, EventKind.HOLD_MISSED): ClaimStatus.FILED,
+    (ClaimStatus.DUP_HOLD, EventKind.HOLD_DENIED): ClaimStatus.DENIED,
+    (ClaimStatus.PAID, EventKind.CLAWBACK_OPENED): ClaimStatus.CLAWBACK_OPEN,
+    (ClaimStatus.CLAWBACK_OPEN, EventKind.CLAWBACK_ANSWERED): ClaimStatus.CLAWBACK_OPEN,
+    (ClaimStatus.CLAWBACK_OPEN, EventKind.CLAWBACK_VOTED): ClaimStatus.CLAWBACK_OPEN,
+    (ClaimStatus.CLAWBACK_OPEN, EventKind.CLAWBACK_UPHELD): ClaimStatus.CLAWBACK_UPHELD,
+    (ClaimStatus.CLAWBACK_OPEN, EventKind.CLAWBACK_DROPPED): ClaimStatus.PAID,
+    (ClaimStatus.CLAWBACK_OPEN, EventKind.CLAWBACK_EXPIRED): ClaimStatus.PAID,
+    (ClaimStatus.CLAWBACK_UPHELD, EventKind.RECOVERY_RECORDED): ClaimStatus.CLAWBACK_UPHELD,
+    (ClaimStatus.CLAWBACK_UPHELD, EventKind.CLAWBACK_VOTED): ClaimStatus.CLAWBACK_UPHELD,
+    (ClaimStatus.CLAWBACK_UPHELD, EventKind.CLAIM_RECOVERED): ClaimStatus.RECOVERED,
+    (ClaimStatus.CLAWBACK_UPHELD, EventKind.CLAIM_WRITTEN_OFF): ClaimStatus.WRITTEN_OFF,
+    **{(status, EventKind.CLAIM_REOPENED): ClaimStatus.FILED for status in REOPENABLE},
 }

@@ -8,10 +8,12 @@ from msgspec.structs import replace
 
 from node.claims import keys
 from node.claims.calendar import day_number, start_of
+from node.claims.claim_rules import ClaimRules
 from node.claims.consortium import OrganisationTally
 from node.claims.events import ClaimsEvent, EventKind
-from node.claims.genesis import ClaimRules, PlanTerms, Role
+from node.claims.genesis import PlanTerms, Role
 from node.claims.mutual_aid.actions import (
+    AnswerClawback,
     ConfirmPayment,
     DecideObjection,
     Decision,
@@ -20,13 +22,15 @@ from node.claims.mutual_aid.actions import (
     Finding,
     Investigate,
     Object,
+    OpenClawback,
     Paper,
     Reason,
     ReturnClaim,
     Review,
     StayClaim,
+    VoteClawback,
 )
-from node.claims.mutual_aid.records import ClaimRecord, PlanState, load_plan, the_claim, the_member
+from node.claims.mutual_aid.records import ClaimRecord, PlanState, load_plan, the_claim, the_clawback, the_member
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.results import ResultCode
 from node.claims.transaction import Action
@@ -188,6 +192,23 @@ class Life:
         if self.status is ClaimStatus.DENIED:
             self.deadline()
 
+    def _clawback_open(self) -> None:
+        self._paid()
+        opener = ORGANISATIONS[self.claim.reviewer]
+        report = OpenClawback(claim=1, report=person(15), clause="3.1", reason=Reason.EVIDENCE_FALSE)
+        assert self.do(report, by=opener) is ResultCode.OK
+
+    def _clawback_upheld(self) -> None:
+        self._clawback_open()
+        assert self.do(AnswerClawback(claim=1, answer=person(16)), by=member_key(1)) is ResultCode.OK
+        self.vote(uphold=True)
+
+    def vote(self, *, uphold: bool) -> None:
+        """Of the panel, one after the other, until it is decided."""
+        for voter in the_clawback(self.chain.state, 1).panel:
+            if self.status is ClaimStatus.CLAWBACK_OPEN:
+                assert self.do(VoteClawback(claim=1, uphold=uphold), by=ORGANISATIONS[voter]) is ResultCode.OK
+
     def uphold(self) -> ResultCode:
         return self.do(DecideObjection(claim=1, decision=Decision.DENY, **GROUNDS))  # type: ignore[arg-type]
 
@@ -208,4 +229,6 @@ _WAYS: dict[ClaimStatus, Callable[[Life], None]] = {
     ClaimStatus.STAYED: Life._stayed,
     ClaimStatus.PAYMENT_STAYED: Life._payment_stayed,
     ClaimStatus.CLOSED_DENIED: Life._closed_denied,
+    ClaimStatus.CLAWBACK_OPEN: Life._clawback_open,
+    ClaimStatus.CLAWBACK_UPHELD: Life._clawback_upheld,
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from node.claims.claim_rules import ClaimRules
 from node.claims.events import EventKind
-from node.claims.genesis import ClaimRules
 from node.claims.mutual_aid.actions import LiftStay, StayClaim, StayEnd, WithdrawClaim
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.results import ResultCode

@@ -16,8 +16,8 @@ from node.claims.mutual_aid.actions import Decision, Finding, Reason
 from node.claims.mutual_aid.records import ClaimRecord, ReviewNote
 from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
 from node.claims.queries import Queries
-from node.claims.views import word
 from node.claims.wire import encode
+from node.claims.words import word
 from node.fhir.export import BASE, RESOURCE_KINDS, ResourceKind, fhir_bytes, fhir_json
 from node.fhir.outcomes import STANDING_OF
 from tests.factories import Chain, make_genesis, person
