@@ -130,7 +130,7 @@ class Api:
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            answer = respond(of_status(error.status, f"{request.method} {request.path}"))
+            answer = respond(of_status(error.status, f"{request.method}: {error.reason}"))
             if hdrs.ALLOW in error.headers:
                 answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
             return answer
@@ -144,7 +144,7 @@ class Api:
         except ConnectionError:
             raise
         except Exception:
-            log.exception("request failed: %s %s", request.method, request.path)
+            log.exception("request failed: %s %s", request.method, _name_of(request))
             return respond(ApiError(INTERNAL, "the answer could not be made"))
 
 

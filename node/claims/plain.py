@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -20,9 +20,11 @@ T = TypeVar("T")
 class BadValue(ValueError):
     """A value in a genesis or plan file is wrong. `path` is such as "plans[0].calendar.cycle_days"."""
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}" if path else message)
-        self.path, self.message = path, message
+    def __init__(self, path: str, message: str, *, quiet: str = "") -> None:
+        """`quiet`: the whole text without what was given, where the message repeats any of it."""
+        text = f"{path}: {message}" if path else message
+        super().__init__(text)
+        self.path, self.message, self.quiet = path, message, quiet or text
 
 
 def to_plain(value: object) -> Any:
@@ -53,7 +55,7 @@ def _read(kind: Any, data: object, path: str) -> Any:
         return _limited(kind, _read(get_args(kind)[0], data, path), path)
     if origin is tuple:
         if not isinstance(data, (list, tuple)):
-            raise BadValue(path, f"a list is needed, not {_name(data)}")
+            _wrong(path, "a list", data)
         item = get_args(kind)[0]
         return tuple(_read(item, element, f"{path}[{index}]") for index, element in enumerate(data))
     if origin in (Union, UnionType):
@@ -65,7 +67,7 @@ def _read(kind: Any, data: object, path: str) -> Any:
             return kind(data)
         except ValueError:
             words = ", ".join(str(member.value) for member in kind)
-            raise BadValue(path, f"{data!r} is none of: {words}") from None
+            raise BadValue(path, f"{data!r} is none of: {words}", quiet=f"{path}: one of {words} is needed") from None
     if kind is bytes:
         try:
             return bytes.fromhex(data) if isinstance(data, str) else _wrong(path, "hex digits", data)
@@ -78,12 +80,14 @@ def _read(kind: Any, data: object, path: str) -> Any:
 
 def _read_struct(kind: type[Wire], data: object, path: str) -> Wire:
     if not isinstance(data, dict):
-        raise BadValue(path, f"a table is needed, not {_name(data)}")
+        _wrong(path, "a table", data)
     hints = get_type_hints(kind, include_extras=True)
     prefix = f"{path}." if path else ""
     for name in data:
         if name not in kind.__struct_fields__:
-            raise BadValue(f"{prefix}{name}", f"unknown key; known are {', '.join(kind.__struct_fields__)}")
+            known = ", ".join(kind.__struct_fields__)
+            quiet = f"{path or 'the table'}: a key is unknown; known are {known}"
+            raise BadValue(f"{prefix}{name}", f"unknown key; known are {known}", quiet=quiet)
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.name in data:
@@ -100,8 +104,8 @@ def _limited(kind: Any, value: object, path: str) -> object:
         raise BadValue(path, str(error)) from None
 
 
-def _wrong(path: str, wanted: str, data: object) -> Any:
-    raise BadValue(path, f"{wanted} is needed, not {_name(data)}")
+def _wrong(path: str, wanted: str, data: object) -> NoReturn:
+    raise BadValue(path, f"{wanted} is needed, not {_name(data)}", quiet=f"{path}: {wanted} is needed")
 
 
 def _name(data: object) -> str:

@@ -131,6 +131,7 @@ class ResultCode(IntEnum):
     NO_BALANCE = 191
     IN_ARREARS = 192
     MEMBERSHIP_VOID = 193
+    NOBODY_TO_HOLD = 266
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -241,6 +242,7 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.NO_BALANCE: "The chain keeps no balance of this member.",
     ResultCode.IN_ARREARS: "Arrears have to be paid first.",
     ResultCode.MEMBERSHIP_VOID: "The membership is void, because the health declaration was untrue.",
+    ResultCode.NOBODY_TO_HOLD: "Only an organisation that runs a node can hold evidence, and here is none.",
 }
 
 

@@ -138,6 +138,7 @@ async def plan_digits(client: Client, plan: str) -> int:
 )
 @click.option("--event-value", metavar="HEX", help="The event's value, from `weal duplicates value event`.")
 @click.option("--paper-value", multiple=True, metavar="HEX", help="A paper's value, made likewise; several.")
+@click.option("--vault", is_flag=True, help="Put the papers into the vault, encrypted; see `weal evidence`.")
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -152,6 +153,7 @@ def file(
     evidence: tuple[str, ...],
     event_value: str | None,
     paper_value: tuple[str, ...],
+    vault: bool,
     opening: Path | None,
     wait: bool,
 ) -> None:
@@ -162,6 +164,7 @@ def file(
       weal claim file --member M-000001 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf --as a
       weal claim file --member 7 --plan hospital-reimbursement --ailment H01 --diagnosed 2026-03-14 \\
         --amount 1250.00 --evidence bill.pdf --evidence receipt.pdf --as a
+      weal claim file --member 7 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf --vault --as a
     """  # fmt: skip
     from node.claims.calendar import parse_date
     from node.claims.mutual_aid.actions import FileClaim
@@ -178,7 +181,7 @@ def file(
     async def run() -> Outcome:
         async with make_client(connection) as client:
             asked = 0 if amount is None else minor_units(amount, await plan_digits(client, plan))
-            value, kept = commit_to(evidence, "evidence", opening)
+            value, kept = (bytes(32), None) if vault else commit_to(evidence, "evidence", opening)
             if kept is not None:
                 connection.settings.note(f"what the commitment hides is in {kept}: keep it, it proves what was filed")
             action = FileClaim(
@@ -192,6 +195,10 @@ def file(
                 event=event,
                 papers=papers,
             )
+            if vault:
+                from node.cli.evidence_commands import file_with_papers
+
+                return await file_with_papers(connection, client, action, evidence)
             return (await send(connection, client, [[action]], wait=wait))[0]
 
     show_step(connection, asyncio.run(run()), "filed", "weal claim watch {claim}")

@@ -55,8 +55,10 @@ T = TypeVar("T")
 DAYS: Final = 30
 """How long a grant lasts unless told otherwise."""
 PURPOSE_OF_STEP: Final = {
+    "intake": Purpose.INVESTIGATION,
     "filed": Purpose.INVESTIGATION,
     "investigated": Purpose.REVIEW,
+    "objected": Purpose.DISPUTE,
     "settled": Purpose.PAYMENT,
 }
 """Status of a claim -> what the organisation that it waits for needs its evidence for."""

@@ -79,8 +79,19 @@ def erasure_problem(registry: Registry, scope: Scope, item: ItemRecord) -> Resul
     return ResultCode.HELD_BY_WINDOW if scope.now_ms < claim.changed_ms + days * DAY_MS else ResultCode.OK
 
 
-def first_holders(scope: Scope, claim: int, sender_organisation: int, member: int) -> tuple[int, ...]:
-    """Who keeps a new item, rising: whom the claim involves; alone, the sender or the member's enroller."""
+def first_holders(
+    registry: Registry, scope: Scope, claim: int, sender_organisation: int, member: int
+) -> tuple[int, ...]:
+    """Who keeps a new item, rising: whom the claim involves; alone, the sender or the member's enroller.
+
+    Without those that run no node: they could neither keep it nor destroy it.
+    """
     if claim:
-        return involved(scope, the_claim(scope.state, claim))
-    return (the_member(scope.state, member).organisation if member else sender_organisation,)
+        parties = involved(scope, the_claim(scope.state, claim))
+    else:
+        parties = (the_member(scope.state, member).organisation if member else sender_organisation,)
+    return tuple(party for party in parties if runs_node(registry, party))
+
+
+def runs_node(registry: Registry, organisation: int) -> bool:
+    return bool(registry.genesis.organisations[organisation].node_key)

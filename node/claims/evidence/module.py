@@ -22,7 +22,7 @@ from node.claims.evidence.actions import (
     RegisterEvidence,
     RestrainErasure,
 )
-from node.claims.evidence.holds import claim_now, erasure_problem, first_holders, has_say, involved
+from node.claims.evidence.holds import claim_now, erasure_problem, first_holders, has_say, involved, runs_node
 from node.claims.evidence.records import (
     MARK,
     GrantRecord,
@@ -115,6 +115,9 @@ class EvidenceVault(Module):
             if code := self._recipient_problem(scope, recipient):
                 scope.detail = f"recipient {index}"
                 return code
+        holders = first_holders(self.registry, scope, action.claim, sender.organisation, sender.member)
+        if not holders:
+            return ResultCode.NOBODY_TO_HOLD
         organisation = NO_ORGANISATION if sender.member else sender.organisation
         item = ItemRecord(
             claim=action.claim,
@@ -125,7 +128,7 @@ class EvidenceVault(Module):
             bucket=action.bucket,
             registered_ms=scope.now_ms,
             status=next_status(None, EventKind.EVIDENCE_REGISTERED),
-            holders=first_holders(scope, action.claim, sender.organisation, sender.member),
+            holders=holders,
             changed_ms=scope.now_ms,
         )
         save_item_counter(scope, number + 1)
@@ -145,6 +148,8 @@ class EvidenceVault(Module):
         own = scope.sender.organisation
         if own in item.holders:
             return ResultCode.ALREADY_HOLDER
+        if not runs_node(self.registry, own):
+            return ResultCode.NOBODY_TO_HOLD
         if item.claim:
             claim, code = claim_now(scope, item.claim)
             if claim is None:

@@ -29,7 +29,7 @@ from node.claims.queries import BadQuery
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, HOUR_MS
 from node.claims.wire import encode
-from tests.factories import ORGANISATIONS, key_of, person
+from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, person
 from tests.unit.claims.evidence_desk import (
     MEMBER,
     STRANGER,
@@ -85,6 +85,17 @@ def test_recipients_must_be_accounts_and_grants_must_end_within_a_year() -> None
         )
         receipt = desk.send("c", action)
         assert (receipt.code, receipt.detail) == (code, "recipient 1")
+
+
+def test_organisation_without_a_node_holds_nothing() -> None:
+    genesis = make_genesis()
+    nodeless = replace(genesis.organisations[1], node_key=b"")
+    chain = Chain(replace(genesis, organisations=(*genesis.organisations[:1], nodeless, *genesis.organisations[2:])))
+    reader = Recipient(key=account("b"), purpose=Purpose.AUDIT, until_ms=chain.now_ms + HOUR_MS)
+    action = RegisterEvidence(claim=0, commitment=person(1), ciphertext=person(2), bucket=0, recipients=(reader,))
+    assert chain.do("b", action).code == ResultCode.NOBODY_TO_HOLD
+    assert chain.do("a", action).code == ResultCode.OK
+    assert chain.do("b", HoldEvidence(item=1)).code == ResultCode.NOBODY_TO_HOLD
 
 
 # --- holding
