@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any, Final
 
 import aiohttp
@@ -36,7 +37,8 @@ FIRST_PAUSE_MS: Final = 100
 LONGEST_PAUSE_MS: Final = 30_000
 _SLICE: Final = 500
 _IDLE_S: Final = 30.0
-_BUSY_S: Final = 0.1
+_BUSY_S: Final = 0.02
+_AT_ONCE: Final = 64
 _LIST_BYTES: Final = MAX_BOXES * 400
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=300, sock_connect=5, sock_read=30)
 
@@ -75,6 +77,8 @@ class Keeper:
         }
         self._due: dict[int, tuple[int, int]] = {}
         """Item -> (when to look at it, pause after that); steady ms."""
+        self._queue: list[tuple[int, int]] = []
+        """Heap of (when, item); an entry that does not agree with `_due` is stale."""
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -87,7 +91,7 @@ class Keeper:
         async with aiohttp.ClientSession(auto_decompress=False) as self._session:
             await self._look_at_all()
             while True:
-                top = await self._wait_height(height, _BUSY_S if self._due else _IDLE_S)
+                top = await self._wait_height(height, self._pause_s())
                 for new in range(height + 1, top + 1):
                     self._read(self._receipts(new))
                 height = max(height, top)
@@ -101,7 +105,7 @@ class Keeper:
                 count += 1
                 start = key + b"\0"
                 if self._is_left(keys.number_of(key), decode_trusted(ItemRecord, raw)):
-                    self._due[keys.number_of(key)] = (0, FIRST_PAUSE_MS)
+                    self._put(keys.number_of(key), 0, FIRST_PAUSE_MS)
                 if count == _SLICE:
                     break
             if count < _SLICE:
@@ -118,11 +122,26 @@ class Keeper:
         for receipt in receipts:
             for event in receipt.events:
                 if event.kind in EVENTS:
-                    self._due[event.subject] = (0, FIRST_PAUSE_MS)
+                    self._put(event.subject, 0, FIRST_PAUSE_MS)
+
+    def _put(self, number: int, due_ms: int, pause_ms: int) -> None:
+        self._due[number] = (due_ms, pause_ms)
+        heappush(self._queue, (due_ms, number))
+
+    def _pause_s(self) -> float:
+        """Until the next item is due, if no block comes before."""
+        if not self._queue:
+            return _IDLE_S
+        return min(_IDLE_S, max(_BUSY_S, (self._queue[0][0] - steady_ms()) / 1000))
 
     async def _work(self) -> None:
-        for number, (due_ms, pause_ms) in sorted(self._due.items()):
-            if due_ms > steady_ms():
+        """Look at what is due, a bounded number of items; the next block is read in between."""
+        for _ in range(_AT_ONCE):
+            if not self._queue or self._queue[0][0] > steady_ms():
+                return
+            due_ms, number = heappop(self._queue)
+            known = self._due.get(number)
+            if known is None or known[0] != due_ms:
                 continue
             try:
                 done = await self._settle(number)
@@ -132,10 +151,12 @@ class Keeper:
                 # What a peer sends is not repeated in our log.
                 log.debug("%s is left for later: %s", item_text(number), type(error).__name__)
                 done = False
+            if self._due.get(number) != known:
+                continue
             if done:
-                self._due.pop(number, None)
+                del self._due[number]
             else:
-                self._due[number] = (steady_ms() + pause_ms, min(2 * pause_ms, LONGEST_PAUSE_MS))
+                self._put(number, steady_ms() + known[1], min(2 * known[1], LONGEST_PAUSE_MS))
 
     async def _settle(self, number: int) -> bool:
         """Do for one item what can be done; True if nothing is left."""

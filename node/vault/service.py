@@ -91,7 +91,7 @@ class VaultService:
             for number, organisation in enumerate(registry.genesis.organisations)
             if organisation.node_key
         }
-        self._uploads = 0
+        self._coming: set[int] = set()
         self._writing = asyncio.Lock()
 
     def standing(self, number: int) -> Standing:
@@ -119,10 +119,10 @@ class VaultService:
 
     async def take_in(self, number: int, item: ItemRecord, parts: AsyncIterator[bytes]) -> None:
         """The bytes of an item that this node holds, from wherever. Raises VaultRefused, StoreError."""
-        if self._uploads >= MAX_UPLOADS:
-            raise VaultRefused(Refusal.FULL, f"{MAX_UPLOADS} items are on their way in; try again")
+        if number in self._coming or len(self._coming) >= MAX_UPLOADS:
+            raise VaultRefused(Refusal.FULL, f"this item, or {MAX_UPLOADS} others, are on their way in; try again")
         incoming = self.store.receive(number, ciphertext_bytes(item.bucket), item.ciphertext)
-        self._uploads += 1
+        self._coming.add(number)
         try:
             async for part in parts:
                 incoming.write(part)
@@ -132,7 +132,7 @@ class VaultService:
                 self._kept(number)
                 await asyncio.to_thread(incoming.finish)
         finally:
-            self._uploads -= 1
+            self._coming.discard(number)
             incoming.drop()
 
     async def put_key(self, number: int, recipient: bytes, box: bytes, body: bytes, header: str) -> None:
