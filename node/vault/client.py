@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
@@ -37,7 +38,7 @@ from node.claims.types import DAY_MS
 from node.client import Account, Client, ClientError, NodeUnavailable, NotFound, Outcome
 from node.client.http import decoded
 from node.link import wall_ms
-from node.vault.errors import SealError
+from node.vault.errors import DamagedBytes, SealError
 from node.vault.sealing import (
     CHUNK_BYTES,
     Paper,
@@ -172,10 +173,19 @@ async def fetch_evidence(
     genesis, _ = await account.chain()
     sealed = await _opened(account, number)
     header = await _header(account, "fetch", sealed.commitment)
-    with tempfile.TemporaryFile() as file:
-        await _patiently(account.client, lambda: _download(account.client, number, file, sealed.bucket, header))
-        file.seek(0)
-        return await asyncio.to_thread(open_papers, sealed, genesis, file, folder, progress)
+    http, wrong = account.client.http, SealError("no holder has the bytes that the chain commits to")
+    for _ in http.urls:
+        with tempfile.TemporaryFile() as file:
+            fetch = partial(_download, account.client, number, file, sealed.bucket, header)
+            url = await _patiently(account.client, fetch)
+            file.seek(0)
+            try:
+                return await asyncio.to_thread(open_papers, sealed, genesis, file, folder, progress)
+            except DamagedBytes as error:
+                # Its disk, or its intentions: another holder may have the right ones.
+                wrong = error
+                http.next_node(url)
+    raise wrong
 
 
 async def grant_evidence(account: Account, number: int, recipient: Recipient, *, timeout_s: float = 30.0) -> Outcome:
@@ -346,7 +356,8 @@ async def _upload(client: Client, number: int, file: BinaryIO, header: str) -> N
         raise NodeUnavailable(f"sending to {url} broke off ({type(error).__name__})", code="", retryable=True) from None
 
 
-async def _download(client: Client, number: int, file: BinaryIO, bucket: int, header: str) -> None:
+async def _download(client: Client, number: int, file: BinaryIO, bucket: int, header: str) -> str:
+    """Answers which node sent the bytes."""
     import aiohttp
 
     url, most = client.http.url, ciphertext_bytes(bucket)
@@ -363,8 +374,9 @@ async def _download(client: Client, number: int, file: BinaryIO, bucket: int, he
             async for part in answer.content.iter_chunked(CHUNK_BYTES):
                 file.write(part)
                 if file.tell() > most:
-                    raise SealError("more bytes came than the item has")
+                    break
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise NodeUnavailable(
             f"fetching from {url} broke off ({type(error).__name__})", code="", retryable=True
         ) from None
+    return url

@@ -13,6 +13,10 @@ class SealError(ChainError):
     exit_code = 3
 
 
+class DamagedBytes(SealError):
+    """The encrypted bytes are not those that the chain commits to; somebody else may have the right ones."""
+
+
 class Refusal(Enum):
     """Why a node does not do what a request asks; `node/api/vault.py` gives each its problem document."""
 

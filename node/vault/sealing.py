@@ -27,7 +27,7 @@ from node.claims.builders import EVIDENCE_SCHEMA, evidence_commitment
 from node.claims.evidence.actions import MAX_BUCKET
 from node.claims.wire import Malformed, Wire, decode, encode
 from node.crypto import SigningKey
-from node.vault.errors import SealError
+from node.vault.errors import DamagedBytes, SealError
 
 KEY_BYTES: Final = sodium.crypto_secretstream_xchacha20poly1305_KEYBYTES
 BOX_BYTES: Final = KEY_BYTES + 48
@@ -182,7 +182,7 @@ def _decrypted(sealed: Sealed, genesis: bytes, source: BinaryIO, progress: Progr
     def read(count: int) -> bytes:
         data = source.read(count)
         if len(data) != count:
-            raise SealError("the encrypted bytes are cut short")
+            raise DamagedBytes("the encrypted bytes are cut short")
         digest.update(data)
         return data
 
@@ -195,15 +195,15 @@ def _decrypted(sealed: Sealed, genesis: bytes, source: BinaryIO, progress: Progr
                 state, read(part + _EXTRA_BYTES), _bound_to(genesis)
             )
         except (CryptoError, RuntimeError, ValueError):
-            raise SealError("the encrypted bytes were changed, or this is not their key") from None
+            raise DamagedBytes("the encrypted bytes were changed, or this is not their key") from None
         done += part
         if (tag == _FINAL) != (done == size):
-            raise SealError("the encrypted bytes end where they should not")
+            raise DamagedBytes("the encrypted bytes end where they should not")
         if progress is not None:
             progress(done, size)
         yield chunk
     if source.read(1) or digest.digest() != sealed.ciphertext:
-        raise SealError("the encrypted bytes are not those that the chain commits to")
+        raise DamagedBytes("the encrypted bytes are not those that the chain commits to")
 
 
 class _Plain:

@@ -74,7 +74,8 @@ class VaultStore:
     # --- encrypted bytes
 
     def has_blob(self, item: int) -> bool:
-        return self._db.get(_row(_BLOB, item)) is not None
+        """Also false if the file was lost: then it is fetched again."""
+        return self._db.get(_row(_BLOB, item)) is not None and self.blob(item).is_file()
 
     def blob(self, item: int) -> Path:
         return self._blobs / f"{item:016x}"
@@ -98,7 +99,7 @@ class VaultStore:
                 _sync_folder(self._blobs)
             except OSError as error:
                 raise self._db.broken(f"an item's bytes cannot be kept: {error.strerror}") from None
-            if not self.has_blob(item):
+            if self._db.get(_row(_BLOB, item)) is None:
                 self.items, self.used_bytes = self.items + 1, self.used_bytes + size
             self._db.write([(_row(_BLOB, item), size.to_bytes(8, "big"))], sync=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -333,4 +332,13 @@ async def test_bytes_tampered_with_on_a_holders_disk_are_noticed_by_the_reader(n
         with pytest.raises(Exception, match="encrypted bytes"):
             await fetch_evidence(net.accounts["a"], item.number, tmp_path / "out")
         assert list((tmp_path / "out").iterdir()) == []
-    await asyncio.sleep(0)
+    # With a second holder the reader gets the right ones from there.
+    blob.write_bytes(data)
+    await grant_evidence(net.accounts["a"], item.number, net.recipient("d"))
+    await net.accounts["d"].submit([HoldEvidence(item=item.number)])
+    await net.everywhere(item.number, ("a", "d"))
+    blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    for name in ("a", "d", "a"):
+        (paper,) = await fetch_evidence(net.accounts[name], item.number, tmp_path / "right")
+        assert paper.read_bytes() == CONTENT
+        paper.unlink()
