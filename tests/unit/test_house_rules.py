@@ -67,6 +67,12 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "node.duplicates": ("node.api", "node.cli", "node.client"),
     "node.fhir": ("node.api", "node.cli", "node.node", "node.store", "node.state", "node.driver", "node.transport"),
+    # What a holder does with papers knows no HTTP server; what a client does with them knows no node.
+    "node.vault": ("node.cli", "node.node", "node.state", "node.driver", "node.transport"),
+    "node.vault.store": ("node.api", "node.client"),
+    "node.vault.service": ("node.api", "node.client"),
+    "node.vault.keeper": ("node.api", "node.client"),
+    "node.vault.sealing": ("node.api", "node.client", "node.vault.store", "node.vault.service"),
     "node.api": ("node.cli", "node.client", "node.localnet"),
     "node": ("tests", "benchmarks"),
 }
