@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from node.claims.evidence.records import ItemRecord
 from node.claims.module import Scope
 from node.claims.mutual_aid.records import ClaimRecord, load_claim, the_claim, the_member
 from node.claims.mutual_aid.refusals import terms_of
-from node.claims.mutual_aid.transitions import DEADLINE_OF
+from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, NO_ORGANISATION
@@ -68,11 +70,12 @@ def erasure_problem(registry: Registry, scope: Scope, item: ItemRecord) -> Resul
     if claim is None:
         return code
     rules = terms_of(registry, scope, claim).plan.evidence
-    # Every claim waits for a deadline or is final.
-    if claim.status in DEADLINE_OF or claim.deadline_ms:
+    if claim.status in PAID:
+        days = rules.hold_after_payment_days
+    elif claim.status in UNPAID:
+        days = rules.hold_after_denial_days
+    else:
         return ResultCode.HELD_BY_OPEN_CLAIM
-    paid = claim.payer != NO_ORGANISATION
-    days = rules.hold_after_payment_days if paid else rules.hold_after_denial_days
     return ResultCode.HELD_BY_WINDOW if scope.now_ms < claim.changed_ms + days * DAY_MS else ResultCode.OK
 
 

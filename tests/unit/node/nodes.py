@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from node.config import Config, ConsensusSection, ListenSection, NodeSection, Op
 from node.crypto import SigningKey
 from node.genesis import dump_genesis
 from node.keyfile import write_key
+from node.localnet.ports import free_ports
 from node.node import Node
 from tests.factories import make_genesis, new_member
 
@@ -24,9 +24,8 @@ NAMES = ("a", "b", "c", "d")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the range of outgoing connections: what is free now is not given to a client of another test."""
+    return free_ports(1)[0]
 
 
 class Cluster:
@@ -41,7 +40,7 @@ class Cluster:
             account_keys=[key.public for key in self.account_keys],
             time_ms=time.time_ns() // 1_000_000 - genesis_age_ms,
         )
-        self.ports = [free_port() for _ in NAMES]
+        self.ports = free_ports(len(NAMES))
         self.consensus = ConsensusSection(**consensus)
         self.nodes: dict[str, Node] = {}
         self._sequences = [0, 0, 0, 0]
