@@ -226,13 +226,16 @@ class _Composer:
         }
 
     def _adjustment(self, amount: str) -> Json:
-        """Why less is paid than was granted: the caps left a shortfall that nobody bears."""
-        payable = self._claim["payable"]
+        """Why less is paid than was granted: caps left a shortfall that nobody bears, or the claimant owed shares."""
+        payable, deducted = self._claim["payable"], Decimal(self._claim["deducted"] or 0)
         if payable is None or payable == amount:
             return {}
+        less = Decimal(amount) - Decimal(payable)
+        system = f"{BASE}/CodeSystem/payment-adjustment"
+        reasons = ("shortfall",) * (less != deducted) + ("arrears",) * bool(deducted)
         return {
-            "adjustment": self._money(str(Decimal(payable) - Decimal(amount))),
-            "adjustmentReason": _project("payment-adjustment", "shortfall"),
+            "adjustment": self._money(str(-less)),
+            "adjustmentReason": {"coding": [{"system": system, "code": code} for code in reasons]},
         }
 
     def _errors(self) -> Json:

@@ -165,6 +165,26 @@ def test_a_paid_claim_has_amounts_to_the_last_digit_and_the_receipt(kind: Resour
 
 
 @pytest.mark.parametrize(
+    ("payable", "deducted", "reasons"),
+    [
+        (29_000_000, 0, ["shortfall"]),
+        (30_000_000, 1_000_000, ["arrears"]),
+        (29_500_000, 500_000, ["shortfall", "arrears"]),
+    ],
+)
+def test_less_than_was_granted_is_paid_with_a_reason_for_the_difference(
+    payable: int, deducted: int, reasons: list[str]
+) -> None:
+    text, document = resource("ExplanationOfBenefit", record(ClaimStatus.PAID, payable=payable, deducted=deducted))
+    assert problems(text, document) == []
+    payment = document["payment"]
+    assert payment["amount"]["value"] == Decimal("290000.00")
+    assert payment["adjustment"]["value"] == Decimal("-10000.00")
+    assert [coding["code"] for coding in payment["adjustmentReason"]["coding"]] == reasons
+    assert document["total"][1]["amount"]["value"] == Decimal("300000.00")
+
+
+@pytest.mark.parametrize(
     "status", [s for s, standing in STANDING_OF.items() if standing.benefit == "undecided"], ids=word
 )
 def test_nothing_is_said_about_a_benefit_before_it_is_decided(status: ClaimStatus) -> None:
