@@ -45,6 +45,7 @@ from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
 from node.gossip import SLICE, Gossip
 from node.guard import RequestGuard
+from node.jury_proofs import Proofs
 from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
 from node.link import steady_ms, wall_ms
 from node.mempool import Mempool, MempoolLimits, Submission
@@ -99,7 +100,9 @@ class Node:
         self.name = self.members.members[own].name
         self._check_peers()
         self.clock = ChainClock(self.genesis.time_ms, self.genesis.time_scale)
-        self.application = Application(self.genesis, evidence=evidence_check(self.members, self.domain))
+        self.application = Application(
+            self.genesis, evidence=evidence_check(self.members, self.domain), proofs=Proofs()
+        )
         self.genesis_header = genesis_header(self.genesis, self.members, genesis_state_root(self.application))
         self.data_dir = Path(config.node.data_dir)
         self.evidence = EvidenceFolder(self.data_dir / "evidence", self.members)

@@ -25,6 +25,7 @@ from node.claims.genesis import (
 from node.claims.mutual_aid.actions import NewMember
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
+from node.jury_proofs import Proofs
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -131,8 +132,11 @@ class Chain:
         self, genesis: Genesis | None = None, *, evidence: Callable[[bytes], str | None] | None = None
     ) -> None:
         self.genesis = make_genesis() if genesis is None else genesis
+        proofs = Proofs()
         self.application = (
-            Application(self.genesis) if evidence is None else Application(self.genesis, evidence=evidence)
+            Application(self.genesis, proofs=proofs)
+            if evidence is None
+            else Application(self.genesis, evidence=evidence, proofs=proofs)
         )
         self.digest = self.genesis.digest
         self.state = MemoryState()

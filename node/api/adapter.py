@@ -21,6 +21,7 @@ from node.api.backend import (
     BadParameter,
     ChainEvent,
     Fate,
+    JuryRecord,
     Listing,
     Proof,
     Record,
@@ -36,6 +37,7 @@ from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
 from node.claims.evidence.queries import EvidenceQueries
 from node.claims.ids import claim_id, item_id, member_id
+from node.claims.jury import views as jury_views
 from node.claims.plain import BadValue, from_plain
 from node.claims.queries import BadQuery, Queries
 from node.claims.transaction import Action, Transaction, decode_transaction, encode_transaction
@@ -284,6 +286,23 @@ class NodeBackend:
 
     def programme(self) -> Record:
         return self._queries.programme(self._node.state.view())
+
+    def jury(self, what: JuryRecord, id: str, round: int = 0, number: int = 0) -> Record | None:
+        registry, state = self._queries.registry, self._node.state.view()
+        match what:
+            case "case":
+                return jury_views.jury_view(registry, state, claim_id(id))
+            case "draw":
+                return jury_views.draw_view(registry, state, claim_id(id), round, number)
+            case "ballot":
+                return jury_views.ballot_view(state, claim_id(id), round, number)
+            case "juror":
+                return jury_views.juror_view(registry, state, member_id(id))
+            case "plan":
+                return jury_views.plan_jury_view(registry, state, id)
+
+    def is_hidden(self, key: bytes) -> bool:
+        return jury_views.is_hidden(self._node.state.view(), key)
 
     def evidence(self, *, cursor: str, limit: int) -> Listing:
         return self._listed(self._queries.evidence, cursor=cursor or None, limit=limit)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from consensus.messages import CommitCertificate
-from node.api.backend import StoredBlock
+from node.api.backend import BadParameter, StoredBlock
 from node.api.call import Call, found
 from node.api.shapes import (
     BlockPath,
@@ -102,6 +102,8 @@ def _certificate(certificate: CommitCertificate) -> CertificateView:
 async def state(call: Call[StatePath, ProveQuery, None]) -> web.Response:
     """One record of the state by its key. Absence is an answer too, and can be proved."""
     key = bytes.fromhex(call.path.key)
+    if call.backend.is_hidden(key):
+        raise BadParameter("this record is not shown while its vote is running")
     value = call.backend.state(key)
     proof = call.backend.prove_state(key) if call.query.prove else None
     return call.record(StateView(key=call.path.key, value=None if value is None else value.hex()), proof=proof)

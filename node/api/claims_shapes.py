@@ -344,6 +344,7 @@ class TermsView(_View):
     objections_max: int
     claim_rules: dict[str, int]
     costs: dict[str, Any]
+    jury: dict[str, Any]
     age_bands: list[dict[str, int]]
     clauses: list[dict[str, str]]
     ailments: list[dict[str, Any]]
@@ -375,6 +376,7 @@ class OrganisationView(_View):
     holds_missed: int
     ties: list[str]
     """Organisations with which it has declared a conflict of interest, or they with it."""
+    draws_missed: int
 
 
 class ProgrammeView(_View):

@@ -250,6 +250,13 @@ STATUSES: Final = {
     "clawback-upheld": 0,
     "recovered": 0,
     "written-off": 0,
+    "jury-open": 0,
+    "jury-voting": 1,
+    "jury-reveal": 0,
+    "jury-drawing": 0,
+    "panel-commit": 0,
+    "panel-reveal": 0,
+    "jury-failed": 0,
 }
 TOTALS: Final = {
     "members_enrolled": 23_000_000,
@@ -310,6 +317,7 @@ TERMS: Final = {
         "reopenings_max": 1,
     },
     "costs": {"case_cap_minor_units": 10, "year_cap_minor_units": 18800, "sponsor": "harbour"},
+    "jury": {"mode": "open", "quorum": 1_000, "pass_bps": 5_000, "vote_hours": 24, "panel_sizes": [7, 15, 31]},
     "age_bands": [{"from_age_years": 0, "to_age_years": 39, "severe_minor_units": 30_000_000}],
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],
@@ -330,6 +338,7 @@ ORGANISATION: Final = {
     "erasures_missed": 0,
     "holds_missed": 0,
     "ties": [],
+    "draws_missed": 0,
 }
 PROGRAMME: Final = {
     "chain": "commonweal-demo",

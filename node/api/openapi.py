@@ -30,6 +30,7 @@ TITLES: Final = {
     "claims": "Records of the claims application.",
     "vault": "Evidence items, and the encrypted bytes and sealed keys that holders keep.",
     "duplicates": "Keyed values of people, events and papers, and the key that makes them.",
+    "juries": "Exams, ballots, panels and verdicts.",
     "documents": "This description.",
     "operator": "Operator's listener; on the loopback address unless configured otherwise.",
 }

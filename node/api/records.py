@@ -9,6 +9,8 @@ from node.api.shapes import (
     ClaimFhirPath,
     ClaimPath,
     ClaimsQuery,
+    JuryBallotPath,
+    JuryDrawPath,
     MemberPath,
     MembersQuery,
     Nothing,
@@ -19,6 +21,7 @@ from node.api.shapes import (
     ProveQuery,
     StatementQuery,
 )
+from node.claims.ids import member_id
 from node.fhir.export import FHIR_JSON, fhir_bytes
 
 
@@ -50,6 +53,33 @@ async def claim_fhir(call: Call[ClaimFhirPath, Nothing, None]) -> web.Response:
     body = fhir_bytes(call.path.resource, record, plan, call.backend.genesis()["digest"])
     headers = origin_headers(call.as_of) | {hdrs.ETAG: etag(call.as_of), hdrs.CACHE_CONTROL: "no-cache"}
     return web.Response(body=body, content_type=FHIR_JSON, headers=headers)
+
+
+async def jury(call: Call[ClaimPath, Nothing, None]) -> web.Response:
+    name = call.path.id
+    return call.record(found(call.backend.jury("case", name), "jury of claim", name))
+
+
+async def jury_draw(call: Call[JuryDrawPath, Nothing, None]) -> web.Response:
+    path = call.path
+    record = call.backend.jury("draw", path.id, int(path.round), int(path.attempt))
+    return call.record(found(record, "draw", f"{path.attempt} of round {path.round} of {path.id}"))
+
+
+async def jury_ballot(call: Call[JuryBallotPath, Nothing, None]) -> web.Response:
+    path = call.path
+    record = call.backend.jury("ballot", path.id, int(path.round), member_id(path.member))
+    return call.record(found(record, "ballot", f"of {path.member} in round {path.round} of {path.id}"))
+
+
+async def juror(call: Call[MemberPath, Nothing, None]) -> web.Response:
+    name = call.path.id
+    return call.record(found(call.backend.jury("juror", name), "juror", name))
+
+
+async def plan_jury(call: Call[PlanPath, Nothing, None]) -> web.Response:
+    code = call.path.code
+    return call.record(found(call.backend.jury("plan", code), "plan", code))
 
 
 async def members(call: Call[Nothing, MembersQuery, None]) -> web.Response:

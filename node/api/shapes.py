@@ -87,6 +87,21 @@ class PlanTermsPath(_Parameters, frozen=True, kw_only=True):
     version: Annotated[str, Meta(pattern="^[0-9]{1,5}$", max_length=5, description="Number of the version.")]
 
 
+RoundText = Annotated[str, Meta(pattern="^[0-9]{1,3}$", max_length=3, description="Number of a round, or of a draw.")]
+
+
+class JuryDrawPath(_Parameters, frozen=True, kw_only=True):
+    id: ClaimId
+    round: RoundText
+    attempt: RoundText
+
+
+class JuryBallotPath(_Parameters, frozen=True, kw_only=True):
+    id: ClaimId
+    round: RoundText
+    member: MemberId
+
+
 class OrganisationPath(_Parameters, frozen=True, kw_only=True):
     name: Name
 

@@ -15,6 +15,7 @@ from node.api.problems import BODY_PROBLEMS, CURSOR_AHEAD, NOT_FOUND, POOL_FULL,
 from node.api.routes import EVENT_STREAM, JSON, MSGPACK, Route
 from node.api.table_claims import RECORD_ROUTES
 from node.api.table_duplicates import DUPLICATES_ROUTES
+from node.api.table_jury import JURY_ROUTES
 from node.api.table_operator import OPERATOR_ROUTES
 from node.api.table_vault import VAULT_ROUTES
 
@@ -216,6 +217,7 @@ ROUTES: Final = (
     *RECORD_ROUTES,
     *VAULT_ROUTES,
     *DUPLICATES_ROUTES,
+    *JURY_ROUTES,
     *DOCUMENT_ROUTES,
     *OPERATOR_ROUTES,
 )

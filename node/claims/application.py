@@ -24,6 +24,7 @@ from node.claims.consortium import (
 from node.claims.events import ClaimsEvent
 from node.claims.evidence.module import EvidenceVault
 from node.claims.genesis import Genesis, check_genesis
+from node.claims.jury.proofs import REFUSING, JuryProofs
 from node.claims.module import ActionHandler, BlockScope, DeadlineHandler, InvariantBroken, Module, Scope, Sender
 from node.claims.mutual_aid.module import MutualAid
 from node.claims.nullifiers.module import Nullifiers
@@ -69,13 +70,16 @@ def _no_evidence(_: bytes) -> str | None:
 class Application:
     """All modules of the chain, composed."""
 
-    def __init__(self, genesis: Genesis, *, evidence: EvidenceCheck = _no_evidence) -> None:
+    def __init__(
+        self, genesis: Genesis, *, evidence: EvidenceCheck = _no_evidence, proofs: JuryProofs = REFUSING
+    ) -> None:
+        """`evidence` and `proofs` are the checks that need cryptography: the same on every node of the chain."""
         check_genesis(genesis)
         self.genesis = genesis
         self.registry = Registry(genesis)
         self.modules: tuple[Module, ...] = (
             Consortium(self.registry, evidence),
-            MutualAid(self.registry),
+            MutualAid(self.registry, proofs),
             Nullifiers(self.registry),
             EvidenceVault(self.registry),
         )

@@ -56,6 +56,8 @@ class OrganisationTally(Wire, frozen=True, kw_only=True):
     objections_missed: int = 0
     erasures_missed: int = 0
     holds_missed: int = 0
+    draws_missed: int = 0
+    """Phases of a jury's draw without its dealing or its share."""
 
 
 class SenderRecord(Wire, frozen=True, kw_only=True):

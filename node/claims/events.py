@@ -130,6 +130,64 @@ class EventKind(IntEnum):
     """subject: claim; value: amount given up."""
     CLAIM_REOPENED = 109
     """subject: claim; organisation: investigator assigned; value: who reopened it."""
+    JUROR_ENROLLED = 150
+    """As the seven that follow. subject: member; value: version of the question bank."""
+    EXAM_ISSUED = 151
+    """organisation: examiner; value: how many questions."""
+    JUROR_QUALIFIED = 152
+    """organisation: examiner; value: right answers."""
+    EXAM_FAILED = 153
+    """organisation: examiner; value: right answers."""
+    JUROR_LAPSED = 154
+    """value: 0."""
+    JUROR_RESIGNED = 155
+    """value: 0."""
+    JUROR_SUSPENDED = 156
+    """organisation: who did it; value: reason code."""
+    JUROR_REINSTATED = 157
+    """organisation: who did it; value: 0."""
+    BANK_PUBLISHED = 158
+    """subject: 0; organisation: examiner; value: version of the question bank."""
+    JURY_KEYS_REGISTERED = 159
+    """Of no plan. organisation: whose keys."""
+    JURY_REQUESTED = 160
+    """As all that follow. subject: claim; organisation: that denied the claim; value: which request."""
+    STATEMENT_LOCKED = 161
+    """organisation: whose statement; value: 0."""
+    JURY_VOTE_OPENED = 162
+    """value: round."""
+    VOTE_EXTENDED = 163
+    """value: round."""
+    REVEAL_OPENED = 164
+    """value: round."""
+    DRAW_STARTED = 165
+    """value: round."""
+    DEALING_CLOSED = 166
+    """value: round. From now the panel is fixed, and nobody knows it."""
+    PANEL_DRAWN = 167
+    """value: how many jurors were found."""
+    PANEL_REVEAL_OPENED = 168
+    """value: round."""
+    JURY_PASSED = 169
+    """value: amount."""
+    VERDICT_FAILED = 170
+    """value: round. The denial stands."""
+    JURY_STOPPED = 171
+    """organisation: for whom, or -1: the member's own key; value: which request."""
+    BALLOTS_CAST = 172
+    """organisation: who brought them; value: how many were accepted, never what they say."""
+    BALLOTS_REVEALED = 173
+    """organisation: who brought them; value: how many were accepted, never what they say."""
+    BEACON_DEALT = 174
+    """organisation: the dealer; value: 0."""
+    BEACON_OPENED = 175
+    """organisation: whose share; value: 0."""
+    DRAW_MISSED = 176
+    """organisation: who was late; value: 0."""
+    VERDICT_APPEALED = 177
+    """value: round."""
+    ENDS_EARLY = 178
+    """organisation: whose transaction made it so; value: 0. Nothing is left to wait for in this status."""
     KEY_DEALT = 190
     """subject: key epoch; organisation: who dealt; value: dealings so far."""
     KEY_CONFIRMED = 191

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from node.claims.calendar import date_of
 from node.claims.claim_rules import ClaimRules, rules_problems
+from node.claims.jury.terms import JuryTerms
 from node.claims.plain import BadValue, from_plain, to_plain
 from node.claims.types import (
     DAY_MS,
@@ -208,6 +209,7 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     claim_rules: ClaimRules = ClaimRules()
     evidence: EvidenceRules = EvidenceRules()
     costs: Costs = Costs()
+    jury: JuryTerms = JuryTerms()
 
 
 class Organisation(Wire, frozen=True, kw_only=True):
@@ -374,6 +376,8 @@ def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
         yield BadValue(f"{prefix}age_bands", "no ailment of the table has a benefit: amounts and tiers do not meet")
     if plan.costs.year_cap_minor_units and plan.calendar.cycle_days > 366:
         yield BadValue(f"{prefix}calendar.cycle_days", "with a yearly cap a cycle must not be longer than a year")
+    if list(plan.jury.panel_sizes) != sorted(set(plan.jury.panel_sizes)):
+        yield BadValue(f"{prefix}jury.panel_sizes", "each panel must be larger than the one before")
     if plan.benefit is Benefit.FIXED and plan.open_claims_max != 1:
         yield BadValue(f"{prefix}open_claims_max", "a plan that pays a fixed sum once allows one open claim")
 

@@ -52,6 +52,18 @@ RECEIVABLES: Final = 0x32
 CASE: Final = 0x33
 ACCOUNT: Final = 0x34
 THRESHOLD: Final = 0x35
+JUROR: Final = 0x40
+JURY_SEAT: Final = 0x41
+JURY_POOL: Final = 0x42
+JURY_FREE_SEAT: Final = 0x43
+EXAM_BANK: Final = 0x44
+JURY_KEYS: Final = 0x45
+JURY_CASE: Final = 0x46
+JURY_ROUND: Final = 0x47
+JURY_TALLY: Final = 0x48
+BALLOT: Final = 0x49
+JURY_DRAW: Final = 0x4A
+JURY_DEALING: Final = 0x4B
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -64,6 +76,10 @@ _U16_U64 = Struct(">BHQ")
 _U16_U64_U64 = Struct(">BHQQ")
 _DEADLINE = Struct(">BQBQ")
 _U64_U64 = Struct(">BQQ")
+_ROUND = Struct(">BQB")
+_BALLOT = Struct(">BQBQ")
+_DRAW = Struct(">BQBB")
+_DEALING = Struct(">BQBBH")
 
 counters: Final = bytes([COUNTERS])
 key_state: Final = bytes([KEY_STATE])
@@ -262,6 +278,65 @@ def tie_of_organisation(number: int) -> bytes:
 
 def clawback(claim_number: int) -> bytes:
     return _U64.pack(CLAWBACK, claim_number)
+
+
+def juror(member_number: int) -> bytes:
+    return _U64.pack(JUROR, member_number)
+
+
+def jury_seat(plan: int, seat: int) -> bytes:
+    return _U16_U32.pack(JURY_SEAT, plan, seat)
+
+
+def jury_pool(plan: int) -> bytes:
+    return _U16.pack(JURY_POOL, plan)
+
+
+def jury_free_seat(plan: int, index: int) -> bytes:
+    return _U16_U32.pack(JURY_FREE_SEAT, plan, index)
+
+
+def exam_bank(plan: int, version: int) -> bytes:
+    return _U16_U16.pack(EXAM_BANK, plan, version)
+
+
+def jury_keys(organisation_number: int) -> bytes:
+    return _U16.pack(JURY_KEYS, organisation_number)
+
+
+def jury_case(claim_number: int) -> bytes:
+    return _U64.pack(JURY_CASE, claim_number)
+
+
+def jury_round(claim_number: int, number: int) -> bytes:
+    return _ROUND.pack(JURY_ROUND, claim_number, number)
+
+
+def jury_tally(claim_number: int, number: int) -> bytes:
+    return _ROUND.pack(JURY_TALLY, claim_number, number)
+
+
+def ballot(claim_number: int, number: int, juror_number: int) -> bytes:
+    return _BALLOT.pack(BALLOT, claim_number, number, juror_number)
+
+
+def parse_ballot(key: bytes) -> tuple[int, int, int]:
+    """(claim, round, juror)."""
+    _, claim_number, number, juror_number = _BALLOT.unpack(key)
+    return claim_number, number, juror_number
+
+
+def ballots_of(claim_number: int, number: int) -> tuple[bytes, bytes]:
+    """Range of the ballots of a round."""
+    return _ROUND.pack(BALLOT, claim_number, number), _ROUND.pack(BALLOT, claim_number, number) + b"\xff" * 9
+
+
+def jury_draw(claim_number: int, number: int, attempt: int) -> bytes:
+    return _DRAW.pack(JURY_DRAW, claim_number, number, attempt)
+
+
+def jury_dealing(claim_number: int, number: int, attempt: int, organisation_number: int) -> bytes:
+    return _DEALING.pack(JURY_DEALING, claim_number, number, attempt, organisation_number)
 
 
 def number_of(key: bytes) -> int:

@@ -74,6 +74,37 @@ class ResultCode(IntEnum):
     OBJECTIONS_EXHAUSTED = 157
     NOT_THE_FILER = 158
     NOT_STAYED_BEFORE_SETTLEMENT = 159
+    # Mutual aid: juries.
+    JURY_OFF = 220
+    NO_QUESTION_BANK = 221
+    NO_JURY_KEYS = 222
+    BAD_JURY_KEY = 223
+    UNKNOWN_JUROR = 224
+    WRONG_JUROR_STATUS = 225
+    JUROR_TOO_YOUNG = 226
+    MEMBER_TOO_NEW = 227
+    NO_OWN_KEY = 228
+    PAST_FRAUD = 229
+    NOT_THE_EXAMINER = 230
+    EXAM_PROOF_INVALID = 231
+    PAPER_ALREADY_ISSUED = 232
+    PAPER_NOT_ISSUED = 233
+    GRADE_OUT_OF_RANGE = 234
+    REQUESTS_EXHAUSTED = 235
+    STATEMENT_LOCKED = 236
+    NOT_A_PARTY = 237
+    WRONG_ROUND = 238
+    BALLOT_SIGNATURE_INVALID = 239
+    NOT_THIS_BALLOT = 240
+    TOO_LATE_TO_STOP = 241
+    NOT_IN_DRAW = 242
+    DEALING_INVALID = 243
+    OPENING_INVALID = 244
+    ALREADY_DONE = 245
+    NOT_ON_PANEL = 246
+    TOO_MANY_OPEN_CASES = 247
+    TIED = 248
+    REASON_DOES_NOT_FIT = 249
     # Duplicates: values of claims, and the key that makes them.
     VALUES_OUT_OF_ORDER = 270
     NO_KEY_HOLDER = 271
@@ -203,6 +234,36 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.NOTHING_PAID: "The settlement left nothing for this claim: there is nothing to claim back.",
     ResultCode.REOPENED_BEFORE: "Reviewers have reopened this claim as often as the plan allows.",
     ResultCode.NOT_STAYED_BEFORE_SETTLEMENT: "The cost of this claim is shared already: a stay can only be lifted.",
+    ResultCode.JURY_OFF: "This plan, in the version that counts here, has no jury.",
+    ResultCode.NO_QUESTION_BANK: "No question bank has been published for this plan.",
+    ResultCode.NO_JURY_KEYS: "Register the organisation's jury keys first.",
+    ResultCode.BAD_JURY_KEY: "Two different keys are needed, each a point of the curve's prime-order subgroup.",
+    ResultCode.UNKNOWN_JUROR: "This member is no juror, or has no ballot here.",
+    ResultCode.WRONG_JUROR_STATUS: "The juror's credential is not in a status, or not old enough, for this.",
+    ResultCode.JUROR_TOO_YOUNG: "The member is younger than the plan lets jurors be.",
+    ResultCode.MEMBER_TOO_NEW: "The member has not belonged to the plan long enough to be a juror.",
+    ResultCode.NO_OWN_KEY: "A juror signs ballots: the member needs a key of its own.",
+    ResultCode.PAST_FRAUD: "A fraud or a suspension stands against this member.",
+    ResultCode.NOT_THE_EXAMINER: "Another organisation published the question bank, and examines this candidate.",
+    ResultCode.EXAM_PROOF_INVALID: "The proof is not one by the bank's exam key for this paper.",
+    ResultCode.PAPER_ALREADY_ISSUED: "This candidate has its paper.",
+    ResultCode.PAPER_NOT_ISSUED: "This candidate has no paper yet: issue it first.",
+    ResultCode.GRADE_OUT_OF_RANGE: "There are not that many questions.",
+    ResultCode.REQUESTS_EXHAUSTED: "A jury was asked for as often as the plan allows.",
+    ResultCode.STATEMENT_LOCKED: "This side's statement is locked already.",
+    ResultCode.NOT_A_PARTY: "Only the two sides, the member and the organisation that denied the claim, may do this.",
+    ResultCode.WRONG_ROUND: "This is not the claim's current round, or not its current draw.",
+    ResultCode.BALLOT_SIGNATURE_INVALID: "The ballot is not signed by its juror for this chain, claim and round.",
+    ResultCode.NOT_THIS_BALLOT: "Vote, reason and salt are not those of this juror's ballot in this round.",
+    ResultCode.TOO_LATE_TO_STOP: "After the first ballot is revealed, or a verdict, a jury cannot be stopped.",
+    ResultCode.NOT_IN_DRAW: "This organisation does not take part in this draw.",
+    ResultCode.DEALING_INVALID: "The dealing does not verify for this draw, its keys and this organisation.",
+    ResultCode.OPENING_INVALID: "The share is not this organisation's, decrypted with its beacon key.",
+    ResultCode.ALREADY_DONE: "This has been done already, and the first counts.",
+    ResultCode.NOT_ON_PANEL: "This juror was not drawn for the panel.",
+    ResultCode.TOO_MANY_OPEN_CASES: "The juror has as many open cases as the plan allows.",
+    ResultCode.TIED: "The juror is of the claimant's family, or of an organisation that had a part in the claim.",
+    ResultCode.REASON_DOES_NOT_FIT: "The reason given is not one for this vote.",
     ResultCode.VALUES_OUT_OF_ORDER: "Values have 32 bytes; those of papers, at most 32, stand in rising order.",
     ResultCode.NO_KEY_HOLDER: "Only an organisation that runs a node holds a share of the key.",
     ResultCode.WRONG_KEY_EPOCH: "This is not the key epoch that is being made. Ask the node for the newest one.",

@@ -22,6 +22,24 @@ from node.claims.evidence.actions import (
     RegisterEvidence,
     RestrainErasure,
 )
+from node.claims.jury.actions import (
+    AppealVerdict,
+    CastBallots,
+    DealBeacon,
+    EnrolJurors,
+    GradePapers,
+    IssuePapers,
+    LockStatement,
+    OpenBeacon,
+    PublishBank,
+    RegisterJuryKeys,
+    ReinstateJuror,
+    RequestJury,
+    ResignJuror,
+    RevealBallots,
+    StopJury,
+    SuspendJuror,
+)
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
     AnswerClawback,
@@ -109,6 +127,22 @@ Action = (
     | RecordContribution
     | ReportArrears
     | CloseBalance
+    | PublishBank
+    | RegisterJuryKeys
+    | EnrolJurors
+    | IssuePapers
+    | GradePapers
+    | SuspendJuror
+    | ReinstateJuror
+    | ResignJuror
+    | RequestJury
+    | LockStatement
+    | CastBallots
+    | RevealBallots
+    | StopJury
+    | DealBeacon
+    | OpenBeacon
+    | AppealVerdict
 )
 """Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 

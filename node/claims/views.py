@@ -14,6 +14,7 @@ from node.claims.events import ClaimsEvent, EventKind
 from node.claims.evidence import views as evidence_views
 from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
+from node.claims.jury import event_fields as jury_events
 from node.claims.mutual_aid.actions import Finding
 from node.claims.mutual_aid.arrears import payable_now
 from node.claims.mutual_aid.receipts import cash
@@ -200,6 +201,8 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     view: Json = {"what": word(event.kind)}
     if event.kind is EventKind.EVIDENCE_RECORDED:
         return view | {"organisation": registry.names[event.organisation], "height": event.value}
+    if event.kind is EventKind.JURY_KEYS_REGISTERED:
+        return view | {"organisation": registry.names[event.organisation]}
     if event.kind in evidence_views.EVENTS:
         return view | evidence_views.event_fields(registry, event)
     plan = registry.plan_or_none(state, event.plan)
@@ -207,6 +210,8 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     view["plan"] = f"plan-{event.plan}" if plan is None else plan.code
     if event.kind in money_events.EVENTS:
         return view | money_events.event_fields(registry, terms, event)
+    if event.kind in jury_events.EVENTS:
+        return view | jury_events.event_fields(registry, terms, event)
     if event.kind in _CYCLE_EVENTS:
         view["cycle"] = event.subject
     elif event.kind in CLAIM_EVENTS:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "member": ("node.cli.member_commands:member", "Enrol members, show one, show what one has to pay."),
     "money": ("node.cli.money_commands:money", "What came in, what each cycle cost, who owes what."),
     "evidence": ("node.cli.evidence_commands:evidence", "Papers of claims: sealed, kept, opened by grant, erased."),
+    "jury": ("node.cli.jury_commands:jury", "Juries: ask for one, take the exam, vote, draw panels, check draws."),
     "import": ("node.cli.import_commands:import_group", "Bring in records of other systems: HL7 FHIR R4."),
     "duplicates": ("node.cli.duplicates_commands:duplicates", "Know people, events and papers again; make the key."),
     "tx": ("node.cli.tx_commands:tx", "Submit transactions, wait for them, see what became of them."),
@@ -33,9 +34,8 @@ click.rich_click.COMMAND_GROUPS = {
     "weal": [
         {"name": "Try it", "commands": ["demo", "localnet"]},
         {"name": "Run a node", "commands": ["init", "genesis", "keys", "node"]},
-        {"name": "Claims desk", "commands": ["claim", "evidence", "member", "money", "import", "duplicates"]},
+        {"name": "Claims desk", "commands": ["claim", "evidence", "jury", "member", "money", "import", "duplicates"]},
         {"name": "Look and check", "commands": ["tx", "block", "verify", "audit"]},
-        {"name": "Look and check", "commands": ["tx", "block", "verify"]},
         {"name": "Help", "commands": ["explain", "completion"]},
     ]
 }

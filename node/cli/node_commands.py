@@ -201,13 +201,14 @@ class _Repair:
         from node.claims.application import Application
         from node.evidence import evidence_check
         from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
+        from node.jury_proofs import Proofs
 
         self._settings = settings
         self._folder = Path(config.node.data_dir)
         genesis = load_genesis(Path(config.node.genesis))
         self._members = member_set(genesis)
         self._domain = domain(genesis, self._members)
-        self._application = Application(genesis, evidence=evidence_check(self._members, self._domain))
+        self._application = Application(genesis, evidence=evidence_check(self._members, self._domain), proofs=Proofs())
         self._header = genesis_header(genesis, self._members, genesis_state_root(self._application))
 
     def check(self) -> dict[str, Any]:

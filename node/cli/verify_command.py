@@ -42,7 +42,7 @@ def verify(
     """  # fmt: skip
     from node.genesis import load_genesis
 
-    path = genesis or _local_genesis()
+    path = genesis or local_genesis()
     data = proof.read(_MAX_FILE + 1)
     if len(data) > _MAX_FILE:
         raise CommandError(f"more than {_MAX_FILE} bytes: no proof is that long", code=NOT_VERIFIED)
@@ -52,7 +52,7 @@ def verify(
     settings.result({**document, "genesis_file": str(path)}, _text(document, path))
 
 
-def _local_genesis() -> Path:
+def local_genesis() -> Path:
     from node.cli.connect import local_cluster
     from node.localnet.layout import GENESIS_FILE
 

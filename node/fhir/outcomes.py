@@ -46,5 +46,13 @@ STANDING_OF: Final[dict[ClaimStatus, Standing]] = {
     ClaimStatus.CLAWBACK_UPHELD: Standing("complete", "granted"),
     ClaimStatus.RECOVERED: Standing("complete", "none"),
     ClaimStatus.WRITTEN_OFF: Standing("complete", "granted"),
+    # The denial stands or falls with the jury.
+    ClaimStatus.JURY_OPEN: Standing("partial", "undecided"),
+    ClaimStatus.JURY_VOTING: Standing("partial", "undecided"),
+    ClaimStatus.JURY_REVEAL: Standing("partial", "undecided"),
+    ClaimStatus.JURY_DRAWING: Standing("partial", "undecided"),
+    ClaimStatus.PANEL_COMMIT: Standing("partial", "undecided"),
+    ClaimStatus.PANEL_REVEAL: Standing("partial", "undecided"),
+    ClaimStatus.JURY_FAILED: Standing("partial", "undecided"),
 }
 """When a status is added, its row comes here."""

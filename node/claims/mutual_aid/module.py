@@ -7,6 +7,8 @@ from functools import partial
 from typing import ClassVar, Final
 
 from node.claims.genesis import Role
+from node.claims.jury.module import JURY_PERMITTED, JURY_PERMITTED_TO_MEMBERS, jury_actions, jury_deadlines
+from node.claims.jury.proofs import JuryProofs
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
 from node.claims.mutual_aid import (
     arrears,
@@ -66,7 +68,7 @@ from node.claims.mutual_aid.records import (
     save_counters,
 )
 from node.claims.mutual_aid.transitions import DeadlineKind
-from node.claims.registry import plan_rows
+from node.claims.registry import Registry, plan_rows
 from node.claims.state import ReadState
 from node.claims.wire import Wire
 
@@ -121,6 +123,10 @@ class MutualAid(Module):
     tables: ClassVar[range] = range(0x20, 0x60)
     tags: ClassVar[range] = range(20, 120)
 
+    def __init__(self, registry: Registry, proofs: JuryProofs) -> None:
+        super().__init__(registry)
+        self._proofs = proofs
+
     def actions(self) -> Mapping[type[Wire], ActionHandler]:
         return {
             Enrol: partial(enrolment.enrol, self.registry),
@@ -153,6 +159,7 @@ class MutualAid(Module):
             RecordRecovery: partial(clawback.record_recovery, self.registry),
             VoteWriteOff: partial(clawback.vote_write_off, self.registry),
             ReopenClaim: partial(reopening.reopen, self.registry),
+            **jury_actions(self.registry, self._proofs),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -175,13 +182,14 @@ class MutualAid(Module):
             DeadlineKind.DUP_HOLD: partial(holds.hold_missed, self.registry),
             DeadlineKind.CLAWBACK: partial(clawback.clawback_over, self.registry),
             DeadlineKind.RECOVERY: partial(clawback.recovery_over, self.registry),
+            **jury_deadlines(self.registry, self._proofs),
         }
 
     def permitted(self) -> Mapping[Role, tuple[type[Wire], ...]]:
-        return PERMITTED
+        return {role: (*PERMITTED.get(role, ()), *JURY_PERMITTED.get(role, ())) for role in Role}
 
     def permitted_to_members(self) -> tuple[type[Wire], ...]:
-        return PERMITTED_TO_MEMBERS
+        return (*PERMITTED_TO_MEMBERS, *JURY_PERMITTED_TO_MEMBERS)
 
     def initialise(self, scope: Scope) -> None:
         save_counters(scope, Counters(next_member=1, next_claim=1))

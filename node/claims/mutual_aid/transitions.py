@@ -1,6 +1,6 @@
 """The life of a claim as a table: (status, what happens) -> status. What is not in it cannot happen.
 
-Jury and clawback will add rows here; nothing else decides a status.
+Clawback will add rows here; nothing else decides a status.
 """
 
 from __future__ import annotations
@@ -54,6 +54,20 @@ class ClaimStatus(IntEnum):
     """Paid back."""
     WRITTEN_OFF = 21
     """What was not paid back is given up."""
+    JURY_OPEN = 23
+    """A jury was asked for; both sides lock their statements."""
+    JURY_VOTING = 24
+    """Every qualified juror may cast a hidden ballot."""
+    JURY_REVEAL = 25
+    """The ballots of an open vote are revealed."""
+    JURY_DRAWING = 26
+    """The organisations draw a panel."""
+    PANEL_COMMIT = 27
+    """The panel casts hidden ballots."""
+    PANEL_REVEAL = 28
+    """The panel's ballots are revealed."""
+    JURY_FAILED = 29
+    """A jury let the denial stand; it may be appealed against while a larger panel is left."""
 
 
 class DeadlineKind(IntEnum):
@@ -80,6 +94,15 @@ class DeadlineKind(IntEnum):
     DUP_HOLD = 91
     CLAWBACK = 92
     RECOVERY = 93
+    JUROR = 105
+    """Of a juror's exam or credential; before those of cases, so that who lapses at the same time is not drawn."""
+    JURY_STATEMENTS = 106
+    JURY_VOTE = 107
+    JURY_REVEAL = 108
+    JURY_DRAW = 109
+    PANEL_COMMIT = 110
+    PANEL_REVEAL = 111
+    JURY_APPEAL = 112
 
 
 DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
@@ -98,6 +121,13 @@ DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
     ClaimStatus.DUP_HOLD: DeadlineKind.DUP_HOLD,
     ClaimStatus.CLAWBACK_OPEN: DeadlineKind.CLAWBACK,
     ClaimStatus.CLAWBACK_UPHELD: DeadlineKind.RECOVERY,
+    ClaimStatus.JURY_OPEN: DeadlineKind.JURY_STATEMENTS,
+    ClaimStatus.JURY_VOTING: DeadlineKind.JURY_VOTE,
+    ClaimStatus.JURY_REVEAL: DeadlineKind.JURY_REVEAL,
+    ClaimStatus.JURY_DRAWING: DeadlineKind.JURY_DRAW,
+    ClaimStatus.PANEL_COMMIT: DeadlineKind.PANEL_COMMIT,
+    ClaimStatus.PANEL_REVEAL: DeadlineKind.PANEL_REVEAL,
+    ClaimStatus.JURY_FAILED: DeadlineKind.JURY_APPEAL,
 }
 """The one live deadline of a claim in each status; a status without is final."""
 
@@ -172,6 +202,15 @@ RESUMED: Final[dict[ClaimStatus, EventKind]] = {
 }
 """Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
 
+JURY_COUNTING: Final = (ClaimStatus.JURY_REVEAL, ClaimStatus.PANEL_REVEAL)
+"""When the time to reveal is over, the ballots are counted."""
+
+JURY_ENDS_EARLY: Final = (*JURY_COUNTING, ClaimStatus.JURY_DRAWING, ClaimStatus.PANEL_COMMIT)
+"""Where all who are waited for can have done their part: the deadline then moves up to the next block."""
+
+JURY_RUNNING: Final = (*JURY_ENDS_EARLY, ClaimStatus.JURY_OPEN, ClaimStatus.JURY_VOTING)
+"""Before the first ballot is revealed, the member may stop it."""
+
 TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (None, EventKind.CLAIM_FILED): ClaimStatus.FILED,
     (ClaimStatus.FILED, EventKind.CLAIM_INVESTIGATED): ClaimStatus.INVESTIGATED,
@@ -227,4 +266,28 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.CLAWBACK_UPHELD, EventKind.CLAIM_RECOVERED): ClaimStatus.RECOVERED,
     (ClaimStatus.CLAWBACK_UPHELD, EventKind.CLAIM_WRITTEN_OFF): ClaimStatus.WRITTEN_OFF,
     **{(status, EventKind.CLAIM_REOPENED): ClaimStatus.FILED for status in REOPENABLE},
+    (ClaimStatus.DENIED, EventKind.JURY_REQUESTED): ClaimStatus.JURY_OPEN,
+    (ClaimStatus.JURY_OPEN, EventKind.STATEMENT_LOCKED): ClaimStatus.JURY_OPEN,
+    (ClaimStatus.JURY_OPEN, EventKind.JURY_VOTE_OPENED): ClaimStatus.JURY_VOTING,
+    (ClaimStatus.JURY_VOTING, EventKind.VOTE_EXTENDED): ClaimStatus.JURY_VOTING,
+    (ClaimStatus.JURY_VOTING, EventKind.REVEAL_OPENED): ClaimStatus.JURY_REVEAL,
+    **{
+        (status, EventKind.DRAW_STARTED): ClaimStatus.JURY_DRAWING
+        for status in (
+            ClaimStatus.JURY_OPEN,
+            ClaimStatus.JURY_VOTING,
+            ClaimStatus.JURY_REVEAL,
+            ClaimStatus.JURY_DRAWING,
+            ClaimStatus.PANEL_REVEAL,
+        )
+    },
+    (ClaimStatus.JURY_DRAWING, EventKind.DEALING_CLOSED): ClaimStatus.JURY_DRAWING,
+    (ClaimStatus.JURY_DRAWING, EventKind.PANEL_DRAWN): ClaimStatus.PANEL_COMMIT,
+    (ClaimStatus.PANEL_COMMIT, EventKind.PANEL_REVEAL_OPENED): ClaimStatus.PANEL_REVEAL,
+    **{(status, EventKind.ENDS_EARLY): status for status in JURY_ENDS_EARLY},
+    **{(status, EventKind.JURY_PASSED): ClaimStatus.ACCEPTED for status in JURY_COUNTING},
+    **{(status, EventKind.VERDICT_FAILED): ClaimStatus.JURY_FAILED for status in JURY_COUNTING},
+    **{(status, EventKind.JURY_STOPPED): ClaimStatus.DENIED for status in JURY_RUNNING},
+    (ClaimStatus.JURY_FAILED, EventKind.VERDICT_APPEALED): ClaimStatus.JURY_DRAWING,
+    (ClaimStatus.JURY_FAILED, EventKind.DENIAL_FINAL): ClaimStatus.CLOSED_DENIED,
 }

@@ -15,8 +15,9 @@ from consensus.block import Block, Header
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height, ReplicaId, Signature, View
 from node.api import examples as ex
+from node.api import examples_jury as exj
 from node.api import vault_shapes as vs
-from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, Proof, Record, StoredBlock, Submission
+from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, JuryRecord, Proof, Record, StoredBlock, Submission
 from node.api.claims_shapes import TransactionView
 from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
@@ -279,6 +280,19 @@ class FakeBackend:
 
     def programme(self) -> Record:
         return ex.PROGRAMME
+
+    def jury(self, what: JuryRecord, id: str, round: int = 0, number: int = 0) -> Record | None:
+        shown: dict[str, Record] = {
+            "case": exj.JURY,
+            "draw": exj.DRAW,
+            "ballot": exj.BALLOT,
+            "juror": exj.JUROR,
+            "plan": exj.PLAN_JURY,
+        }
+        return shown[what] if id in ("C-000045", "M-000123", "critical-illness") else None
+
+    def is_hidden(self, key: bytes) -> bool:
+        return False
 
     def evidence(self, *, cursor: str, limit: int) -> tuple[Sequence[Record], str]:
         return [ex.EVIDENCE], ""

@@ -58,6 +58,7 @@ from node.claims.transaction import Action
 from node.claims.wire import Wire
 from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_MAY, EVIDENCE_MEMBERS_MAY
+from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_MAY, JURY_MEMBERS_MAY
 
 CODE = "critical-illness"
 ACTIONS: tuple[Action, ...] = (
@@ -96,6 +97,7 @@ ACTIONS: tuple[Action, ...] = (
     RecordContribution(member=9, amount=1, receipt=person(1)),
     ReportArrears(member=9, amount=1),
     CloseBalance(member=9, receipt=person(1)),
+    *JURY_ACTIONS,
 )
 MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordEvidence: tuple(Role),
@@ -128,9 +130,19 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     **EVIDENCE_MAY,
     RecordReceipt: (Role.PAYMENT,),
     **dict.fromkeys((Leave, MoveMember, SetKey, RecordContribution, ReportArrears, CloseBalance), (Role.ENROLLER,)),
+    **JURY_MAY,
 }
 """Written out, and not taken from the product's own table: a row that changes there has to change here too."""
-MEMBERS_MAY = (FileClaim, ResubmitClaim, Object, WithdrawClaim, AnswerClawback, Leave, *EVIDENCE_MEMBERS_MAY)
+MEMBERS_MAY = (
+    FileClaim,
+    ResubmitClaim,
+    Object,
+    WithdrawClaim,
+    AnswerClawback,
+    Leave,
+    *EVIDENCE_MEMBERS_MAY,
+    *JURY_MEMBERS_MAY,
+)
 
 
 def test_every_action_is_tried() -> None:

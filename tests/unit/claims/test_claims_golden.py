@@ -93,6 +93,7 @@ from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
 from tests.factories import key_of, make_genesis, person
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_RECORDS
+from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_KEYS, JURY_PARTS, JURY_RECORDS
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "transactions.txt"
 
@@ -369,13 +370,13 @@ KEYS: dict[str, bytes] = {
 
 def lines() -> list[str]:
     written = ["# Bytes of the claims application's wire format, in hex. docs/protocol.md says what they mean."]
-    for action in ACTIONS:
+    for action in (*ACTIONS, *JURY_ACTIONS):
         made = build_transaction(person(0), key_of("x"), 7, 1_775_865_600_000, [action], lambda message: bytes(64))
         written += ["", f"action {type(action).__name__}", encode(action).hex()]
         written += [f"transaction id {made.id.hex()}", encode_transaction(made).hex()]
-    for record in RECORDS:
+    for record in (*RECORDS, *JURY_RECORDS):
         written += ["", f"record {type(record).__name__}", encode(record).hex()]
-    for name, key in KEYS.items():
+    for name, key in (KEYS | JURY_KEYS).items():
         written += ["", f"key {name}", key.hex()]
     genesis = make_genesis(plans=(PLAN,))
     written += ["", "genesis", encode(genesis).hex(), f"genesis digest {genesis.digest.hex()}"]
@@ -393,7 +394,7 @@ def test_the_bytes_are_those_of_the_golden_file() -> None:
 def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
     """A new wire type joins this list, or its format could change unseen."""
     kinds = {kind for kind in _subclasses(Wire) if kind.__module__.startswith("node.claims.")}
-    shown = {type(item) for item in (*ACTIONS, *RECORDS)}
+    shown = {type(item) for item in (*ACTIONS, *JURY_ACTIONS, *RECORDS, *JURY_RECORDS)}
     # Inside others, or part of the genesis, whose digest is in the file.
     inside = {"NewMember", "Transaction", "BlockContext", "Genesis", "Organisation", "PlanTerms", "Ailment", "AgeBand"}
     inside |= {
@@ -407,6 +408,7 @@ def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
         "Opening",
     }
     inside |= {"Calendar", "StepDeadlines", "Clause", "ClaimRules", "ReviewNote", "Costs", "Cohort"}
+    inside |= JURY_PARTS
     assert {kind.__name__ for kind in kinds - shown} == inside
 
 

@@ -1,0 +1,1 @@
+"""Juries: exams, ballots, draws, and what they decide about a claim."""
