@@ -261,9 +261,12 @@ class Oracle(Members):
             return ResultCode.OBSERVATION_NOT_OVER
         if today > day + observation + terms.report_window_days:
             return ResultCode.REPORT_WINDOW_OVER
-        if member.open >= terms.open_claims_max:
+        # Who comes back does not begin anew with claims: all records of a person in the plan count.
+        person = [one for one in self.members if (one.plan, one.person) == (member.plan, member.person)]
+        records = [one for one in person if one.number <= member.number]
+        if sum(one.open for one in records) >= terms.open_claims_max:
             return ResultCode.OPEN_CLAIM_EXISTS
-        if terms.benefit.value == "fixed" and member.paid:
+        if terms.benefit.value == "fixed" and any(one.paid for one in records):
             return ResultCode.ALREADY_PAID
         if not listed:
             return ResultCode.BENEFIT_NOT_IN_TABLE
