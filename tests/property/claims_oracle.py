@@ -117,9 +117,9 @@ class Oracle(Members):
             if time > now:
                 return
             if kind == 0:
-                self._settle(self.plans[number])
+                self.settle(self.plans[number])
             elif kind == 1:
-                self._disclose(self.plans[number])
+                self.disclose(self.plans[number])
             elif kind == 200:
                 self.remove(self.members[number - 1])
             elif kind >= 95:
@@ -128,7 +128,7 @@ class Oracle(Members):
             else:
                 self._claim_due(self.claims[number - 1])
 
-    def _disclose(self, plan: OraclePlan) -> None:
+    def disclose(self, plan: OraclePlan) -> None:
         day = self.day(plan.terms, plan.disclosure)
         sharers = [member for member in self.members if member.plan == plan.number and member.shares_on(day)]
         plan.waiting = OracleCycle(
@@ -138,7 +138,7 @@ class Oracle(Members):
         plan.disclosure = self.midnight(plan.terms, day + plan.terms.calendar.cycle_days)
         plan.settlement = plan.disclosure + plan.terms.calendar.settlement_after_days * DAY_MS
 
-    def _settle(self, plan: OraclePlan) -> None:
+    def settle(self, plan: OraclePlan) -> None:
         cycle = plan.waiting
         assert cycle is not None
         plan.waiting = None

@@ -1,0 +1,81 @@
+"""Every member's ledger and every claim's status, kept by following what happened and never by asking the state.
+
+The dates on which members share come from the enrolments and exits that were accepted; amounts of cases from the
+claims that were confirmed; shares from `claims_oracle`, which charges member by member in rational numbers.
+"""
+
+from __future__ import annotations
+
+from node.claims.events import ClaimsEvent, EventKind
+from node.claims.genesis import PlanTerms
+from node.claims.mutual_aid.actions import Enrol
+from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
+from tests.property.claims_oracle import Oracle, OracleClaim
+
+MOVES = {event for _, event in TRANSITIONS}
+BACK = {EventKind.RECOVERY_RECORDED, EventKind.CLAIM_RECOVERED}
+
+
+class Ledger:
+    """Follows one chain from its first block."""
+
+    def __init__(self, plans: tuple[PlanTerms, ...], genesis_ms: int) -> None:
+        self.oracle = Oracle(plans, genesis_ms)
+        self.status: dict[int, ClaimStatus] = {}
+        self.steps: dict[tuple[ClaimStatus | None, EventKind], int] = {}
+        """How often each row of the table was taken."""
+        self.recovered = [0] * len(plans)
+        """What came back from paid claims. Its part of the fee comes back too, from the fees."""
+
+    def enrol(self, action: Enrol, organisation: int, now: int) -> None:
+        """An enrolment that was accepted."""
+        codes = [plan.terms.code for plan in self.oracle.plans]
+        for entry in action.members:
+            year, month = divmod(entry.birth_month, 12)
+            self.oracle.enrol(codes.index(action.plan), organisation, (year, month + 1), now, entry.units)
+
+    def follow(self, event: ClaimsEvent) -> None:
+        """What happened, in the order in which it did."""
+        if event.kind in MOVES and event.subject:
+            self._move(event)
+        if event.kind is EventKind.CYCLE_DISCLOSED:
+            plan = self.oracle.plans[event.plan]
+            self.oracle.disclose(plan)
+            assert plan.waiting is not None
+            assert event.value == sum(member.units for member in plan.waiting.sharers)
+        elif event.kind in (EventKind.CYCLE_SETTLED, EventKind.CYCLE_CARRIED):
+            plan = self.oracle.plans[event.plan]
+            self.oracle.settle(plan)
+            number, _, share, cases = plan.history[-1]
+            assert number == event.subject
+            assert (cases < 0) == (event.kind is EventKind.CYCLE_CARRIED)
+            assert event.value == share or cases < 0
+        elif event.kind is EventKind.MEMBER_LEFT:
+            self.oracle.members[event.subject - 1].until = event.value
+        elif event.kind in BACK:
+            plan = self.oracle.plans[event.plan]
+            fee = event.value * plan.terms.fee_bps // 10_000
+            plan.surplus += event.value + fee
+            plan.fees -= fee
+            self.recovered[event.plan] += event.value
+
+    def _move(self, event: ClaimsEvent) -> None:
+        before = self.status.get(event.subject)
+        assert (before, event.kind) in TRANSITIONS, f"{event.kind.name} happened to a claim that is {before!r}"
+        self.steps[before, event.kind] = self.steps.get((before, event.kind), 0) + 1
+        after = self.status[event.subject] = TRANSITIONS[before, event.kind]
+        claims = self.oracle.claims
+        if before is None:
+            assert event.subject == len(claims) + 1
+            # The follower needs no member: whom a claim belongs to changes no share.
+            claims.append(OracleClaim(event.subject, event.plan, None, 0, "", 0))  # type: ignore[arg-type]
+        claim = claims[event.subject - 1]
+        if event.kind is EventKind.CLAIM_CONFIRMED:
+            claim.amount = event.value
+        elif event.kind is EventKind.CLAIM_SETTLED:
+            assert event.value == claim.payable
+        elif event.kind is EventKind.CLAIM_PAID:
+            self.oracle.plans[event.plan].paid += claim.payable
+        elif event.kind is EventKind.CLAWBACK_UPHELD:
+            assert event.value == claim.payable, "what is demanded back is what was paid"
+        claim.status = after.name.lower()
