@@ -20,7 +20,8 @@ from consensus.messages import Domain
 from consensus.quorum import Member, MemberSet
 from consensus.types import Digest, Height, PublicKey
 from node.claims.application import Application
-from node.claims.genesis import Genesis, Organisation, PlanTerms, check_genesis, plan_from_mapping, read_ailments
+from node.claims.genesis import Genesis, Organisation, PlanTerms, read_ailments
+from node.claims.genesis_checks import check_genesis, plan_from_mapping
 from node.claims.plain import BadValue, from_plain, to_plain
 from node.errors import ConfigError
 from node.lines import find_json_line, find_toml_line

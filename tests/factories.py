@@ -19,9 +19,9 @@ from node.claims.genesis import (
     Organisation,
     PlanTerms,
     Role,
-    plan_from_mapping,
     read_ailments,
 )
+from node.claims.genesis_checks import plan_from_mapping
 from node.claims.mutual_aid.actions import NewMember
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS

@@ -23,7 +23,8 @@ from node.claims.consortium import (
 )
 from node.claims.events import ClaimsEvent
 from node.claims.evidence.module import EvidenceVault
-from node.claims.genesis import Genesis, check_genesis
+from node.claims.genesis import Genesis
+from node.claims.genesis_checks import check_genesis
 from node.claims.jury.proofs import REFUSING, JuryProofs
 from node.claims.module import ActionHandler, BlockScope, DeadlineHandler, InvariantBroken, Module, Scope, Sender
 from node.claims.mutual_aid.module import MutualAid

@@ -6,7 +6,6 @@ that a genesis file reads well; state records use numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from csv import DictReader
 from enum import Enum
 from hashlib import sha256
@@ -15,13 +14,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from node.claims.calendar import date_of
-from node.claims.claim_rules import ClaimRules, rules_problems
+from node.claims.claim_rules import ClaimRules
 from node.claims.jury.terms import JuryTerms
-from node.claims.plain import BadValue, from_plain, to_plain
+from node.claims.plain import BadValue, from_plain
 from node.claims.types import (
     DAY_MS,
-    HOUR_MS,
+    MAX_MEMBERS,
     MAX_ORGANISATIONS,
     MAX_PLANS,
     AilmentCode,
@@ -172,6 +170,27 @@ class Clause(Wire, frozen=True, kw_only=True):
     title: Name
 
 
+class PlanLife(Wire, frozen=True, kw_only=True):
+    """How the plan itself is changed, suspended and ended. See docs/protocol.md, "Plans"."""
+
+    notice_days: Annotated[int, Meta(ge=0, le=366)] = 14
+    """From the adoption of new terms to the first day they can be in force, and from a voted end to the closing day."""
+    voting_days: Annotated[int, Meta(ge=1, le=366)] = 14
+    """How long organisations may vote on a proposal; then it lapses."""
+    min_units: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
+    """Below so many at two disclosures in a row, the plan winds down by itself; 0: never."""
+    sponsor: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?\Z")] = ""
+    """Organisation that bears the cost of a plan that winds down by itself; needed with min_units."""
+    wind_down_days: Annotated[int, Meta(ge=1, le=730)] = 30
+    """From then to the closing day, on which cover ends."""
+    run_off_days: Annotated[int, Meta(ge=1, le=3_660)] = 180
+    """After the closing day: so long claims diagnosed before it may be filed."""
+    refund_surplus: bool = True
+    """Whether what is left over at the end goes back to those who shared when the end was announced."""
+    refund_cycles: Annotated[int, Meta(ge=0, le=48)] = 0
+    """Shares of so many last cycles before the announcement are paid back by the sponsor."""
+
+
 class PlanTerms(Wire, frozen=True, kw_only=True):
     """One immutable version of a plan. Claims are judged by the version of their day of diagnosis."""
 
@@ -210,6 +229,7 @@ class PlanTerms(Wire, frozen=True, kw_only=True):
     evidence: EvidenceRules = EvidenceRules()
     costs: Costs = Costs()
     jury: JuryTerms = JuryTerms()
+    life: PlanLife = PlanLife()
 
 
 class Organisation(Wire, frozen=True, kw_only=True):
@@ -262,155 +282,3 @@ def read_ailments(text: str) -> tuple[Ailment, ...]:
             raise BadValue(where, "observation_days must be a whole number of days") from None
         ailments.append(from_plain(Ailment, fields, where))
     return tuple(ailments)
-
-
-def plan_from_mapping(mapping: dict[str, object], ailments: tuple[Ailment, ...]) -> PlanTerms:
-    """Plan terms of a parsed TOML file (see configs/plans/) and its ailment table. Raises BadValue."""
-    fields = {key: value for key, value in mapping.items() if key != "ailments_file"}
-    plan = from_plain(PlanTerms, fields | {"ailments": to_plain(ailments)})
-    for problem in _plan_problems(plan, ""):
-        raise problem
-    return plan
-
-
-def check_genesis(genesis: Genesis) -> None:
-    """Raises BadValue for what the shape alone cannot show: duplicates, gaps, roles that nobody can fill."""
-    for problem in _organisation_problems(genesis):
-        raise problem
-    seen: set[tuple[str, int]] = set()
-    latest: dict[str, PlanTerms] = {}
-    shortest_days: dict[str, int] = {}
-    for index, plan in enumerate(genesis.plans):
-        path = f"plans[{index}]"
-        if (plan.code, plan.version) in seen:
-            raise BadValue(path, f"{plan.code} version {plan.version} appears twice")
-        seen.add((plan.code, plan.version))
-        before = latest.get(plan.code)
-        if before is not None:
-            if plan.version <= before.version or plan.effective_day <= before.effective_day:
-                raise BadValue(path, f"versions of {plan.code} must follow each other in number and effective_day")
-            fixed = ("currency", "minor_digits", "benefit", "utc_offset_minutes", "waiting_members_share")
-            for name in fixed:
-                if getattr(plan, name) != getattr(before, name):
-                    raise BadValue(f"{path}.{name}", "a new version cannot change this; make it a new plan")
-            for problem in _cap_problems(before, plan, path + "."):
-                raise problem
-        latest[plan.code] = plan
-        for problem in _plan_problems(plan, path + "."):
-            raise problem
-        sponsor = plan.costs.sponsor
-        if sponsor and sponsor not in [organisation.name for organisation in genesis.organisations]:
-            raise BadValue(f"{path}.costs.sponsor", f"there is no organisation {sponsor}")
-        # A cycle whose dates an earlier version set may be disclosed under this one.
-        shortest_days[plan.code] = min(shortest_days.get(plan.code, 3_660), _gap_days(plan.calendar))
-        if plan.deadlines.disclosure_hours * HOUR_MS >= shortest_days[plan.code] * DAY_MS:
-            raise BadValue(
-                f"{path}.deadlines.disclosure_hours",
-                f"a cycle begun under an earlier version is settled {shortest_days[plan.code]} days after its "
-                "disclosure: claims must be confirmed before that",
-            )
-    if len(latest) > MAX_PLANS:
-        raise BadValue("plans", f"at most {MAX_PLANS} plans")
-
-
-def _organisation_problems(genesis: Genesis) -> Iterator[BadValue]:
-    names: set[str] = set()
-    keys: set[bytes] = set()
-    for index, organisation in enumerate(genesis.organisations):
-        path = f"organisations[{index}]"
-        if organisation.name in names:
-            yield BadValue(f"{path}.name", f"{organisation.name} appears twice")
-        names.add(organisation.name)
-        if len(organisation.node_key) not in (0, 32):
-            yield BadValue(f"{path}.node_key", "must be 32 bytes, or empty if the organisation runs no node")
-        if len(set(organisation.roles)) != len(organisation.roles):
-            yield BadValue(f"{path}.roles", "a role appears twice")
-        for key in (*organisation.account_keys, organisation.node_key):
-            if key and key in keys:
-                yield BadValue(path, f"the key {key.hex()[:16]}... is used twice; each node and account has its own")
-            keys.add(key)
-    if not genesis.plans:
-        return
-    holders = {role: [o.name for o in genesis.organisations if role in o.roles and o.account_keys] for role in Role}
-    for role in (Role.ENROLLER, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT):
-        if not holders[role]:
-            yield BadValue("organisations", f"plans need an organisation with the role {role.value} and an account key")
-    for name in holders[Role.INVESTIGATOR]:
-        if not [reviewer for reviewer in holders[Role.REVIEWER] if reviewer != name]:
-            yield BadValue(
-                "organisations", f"what {name} investigates, another organisation must review: add a reviewer"
-            )
-
-
-def _cap_problems(before: PlanTerms, plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
-    """A year has one cap, and cohorts are counted from the first member on or never."""
-    old, new = before.costs.year_cap_minor_units, plan.costs.year_cap_minor_units
-    if old == new:
-        return
-    path = f"{prefix}costs.year_cap_minor_units"
-    if not old:
-        yield BadValue(path, "a plan without a yearly cap cannot get one; make it a new plan")
-    elif date_of(plan.effective_day)[1:] != (1, 1):
-        yield BadValue(path, "the yearly cap changes on 1 January only: effective_day must be one")
-
-
-def _plan_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
-    yield from _calendar_problems(plan, prefix)
-    yield from rules_problems(plan.claim_rules, prefix)
-    last = -1
-    for index, band in enumerate(plan.age_bands):
-        if band.from_age_years <= last or band.to_age_years < band.from_age_years:
-            yield BadValue(f"{prefix}age_bands[{index}]", "age bands must rise and not overlap")
-        last = band.to_age_years
-    for name, codes in (
-        ("ailments", [ailment.code for ailment in plan.ailments]),
-        ("clauses", [clause.number for clause in plan.clauses]),
-    ):
-        if len(set(codes)) != len(codes) or "" in codes:
-            yield BadValue(f"{prefix}{name}", "codes and numbers must be present, each once")
-    if plan.entry_age_min_months >= 12 * (plan.entry_age_max_years + 1):
-        yield BadValue(f"{prefix}entry_age_min_months", "lies above entry_age_max_years: nobody could join")
-    if 0 < plan.cover_until_age_years <= plan.entry_age_max_years:
-        yield BadValue(f"{prefix}cover_until_age_years", "must lie above entry_age_max_years, or some join uncovered")
-    if not any(band.benefit(ailment.tier) for band in plan.age_bands for ailment in plan.ailments):
-        yield BadValue(f"{prefix}age_bands", "no ailment of the table has a benefit: amounts and tiers do not meet")
-    if plan.costs.year_cap_minor_units and plan.calendar.cycle_days > 366:
-        yield BadValue(f"{prefix}calendar.cycle_days", "with a yearly cap a cycle must not be longer than a year")
-    if list(plan.jury.panel_sizes) != sorted(set(plan.jury.panel_sizes)):
-        yield BadValue(f"{prefix}jury.panel_sizes", "each panel must be larger than the one before")
-    if plan.benefit is Benefit.FIXED and plan.open_claims_max != 1:
-        yield BadValue(f"{prefix}open_claims_max", "a plan that pays a fixed sum once allows one open claim")
-
-
-def _calendar_problems(plan: PlanTerms, prefix: str) -> Iterator[BadValue]:
-    calendar = plan.calendar
-    disclosures, settlements = calendar.disclosure_days_of_month, calendar.settlement_days_of_month
-    path = f"{prefix}calendar"
-    if bool(disclosures) == bool(calendar.cycle_days):
-        yield BadValue(path, "give disclosure_days_of_month or cycle_days, one of them")
-        return
-    if disclosures:
-        if len(settlements) != len(disclosures):
-            yield BadValue(path, "give one settlement day for each disclosure day")
-            return
-        ordered = [day for pair in zip(disclosures, settlements, strict=True) for day in pair]
-        if ordered != sorted(set(ordered)):
-            yield BadValue(path, "disclosure and settlement days must alternate and rise within the month")
-            return
-        if calendar.settlement_after_days:
-            yield BadValue(path, "settlement_after_days goes with cycle_days, not with days of the month")
-            return
-    elif not 1 <= calendar.settlement_after_days <= calendar.cycle_days:
-        yield BadValue(path, "settlement_after_days must be 1 to cycle_days")
-        return
-    elif settlements:
-        yield BadValue(path, "settlement_days_of_month goes with disclosure_days_of_month, not with cycle_days")
-        return
-    if plan.deadlines.disclosure_hours * HOUR_MS >= _gap_days(calendar) * DAY_MS:
-        yield BadValue(f"{prefix}deadlines.disclosure_hours", "claims must be confirmed before the settlement day")
-
-
-def _gap_days(calendar: Calendar) -> int:
-    """Least days from a disclosure to its settlement, of a calendar that has passed its checks."""
-    days = zip(calendar.disclosure_days_of_month, calendar.settlement_days_of_month, strict=True)
-    return min((settled - disclosed for disclosed, settled in days), default=calendar.settlement_after_days)

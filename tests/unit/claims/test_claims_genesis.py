@@ -21,10 +21,9 @@ from node.claims.genesis import (
     Role,
     StepDeadlines,
     Tier,
-    check_genesis,
-    plan_from_mapping,
     read_ailments,
 )
+from node.claims.genesis_checks import check_genesis, plan_from_mapping
 from node.claims.plain import BadValue, from_plain, to_plain
 from tests.factories import CONFIGS, key_of, make_genesis, plan, with_terms
 

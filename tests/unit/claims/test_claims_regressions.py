@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from node.claims import keys
 from node.claims.consortium import OrganisationTally
 from node.claims.events import EventKind
-from node.claims.genesis import AgeBand, Calendar, Genesis, PlanTerms, StepDeadlines, check_genesis
+from node.claims.genesis import AgeBand, Calendar, Genesis, PlanTerms, StepDeadlines
+from node.claims.genesis_checks import check_genesis
 from node.claims.module import InvariantBroken, Scope
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
