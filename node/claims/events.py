@@ -238,6 +238,44 @@ class EventKind(IntEnum):
     """subject: member; organisation: enroller; value: amount that is paid back."""
     MEMBER_REMOVED = 120
     """subject: member who pays and is in arrears; organisation: enroller; value: how many of the family are removed."""
+    PROPOSAL_DRAFTED = 130
+    """subject: proposal; organisation: proposer; value: its kind. Nobody votes on it yet."""
+    PROPOSAL_OPENED = 131
+    """subject: proposal; organisation: proposer; value: when the vote ends, ms."""
+    PROPOSAL_VOTED = 132
+    """subject: proposal; organisation: who votes; value: 1 yes, 0 no."""
+    SPONSOR_AGREED = 133
+    """subject: proposal; organisation: the sponsor."""
+    PROPOSAL_ADOPTED = 134
+    """subject: proposal; organisation: proposer; value: number of the plan."""
+    PROPOSAL_REJECTED = 135
+    """subject: proposal; organisation: proposer."""
+    PROPOSAL_LAPSED = 136
+    """subject: proposal; organisation: proposer."""
+    PROPOSAL_WITHDRAWN = 137
+    """subject: proposal; organisation: proposer."""
+    TERMS_ADOPTED = 138
+    """subject: version; value: first day in force."""
+    PLAN_OPENED = 139
+    """subject: version."""
+    PLAN_CLOSED_TO_NEW = 140
+    """subject: 0."""
+    PLAN_REOPENED = 141
+    """subject: 0."""
+    PLAN_SUSPENDED = 142
+    """organisation: regulator; value: when the suspension ends by itself, ms."""
+    PLAN_RESUMED_OPEN = 143
+    """organisation: the regulator that lifted the suspension, or -1: its time is over."""
+    PLAN_RESUMED_CLOSED = 144
+    """As PLAN_RESUMED_OPEN, of a plan that is closed to new members."""
+    PLAN_END_ANNOUNCED = 145
+    """organisation: the sponsor; value: the closing day."""
+    PLAN_COVER_ENDED = 146
+    """value: until when claims can be filed, ms."""
+    PLAN_CLAIMS_OPEN = 147
+    """value: claims that keep the plan from being settled; it looks again a day later."""
+    PLAN_SETTLED = 148
+    """value: what members and organisations get back, minor units."""
 
 
 class ClaimsEvent(Wire, frozen=True, kw_only=True):

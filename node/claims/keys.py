@@ -64,6 +64,11 @@ JURY_TALLY: Final = 0x48
 BALLOT: Final = 0x49
 JURY_DRAW: Final = 0x4A
 JURY_DEALING: Final = 0x4B
+PROPOSAL: Final = 0x3A
+PROPOSED_TERMS: Final = 0x3B
+PLAN_LIFE: Final = 0x3C
+PLAN_REFUND: Final = 0x3D
+GOVERNANCE: Final = 0x3E
 
 _U16 = Struct(">BH")
 _U16_U16 = Struct(">BHH")
@@ -82,6 +87,7 @@ _DRAW = Struct(">BQBB")
 _DEALING = Struct(">BQBBH")
 
 counters: Final = bytes([COUNTERS])
+governance: Final = bytes([GOVERNANCE])
 key_state: Final = bytes([KEY_STATE])
 item_counter: Final = bytes([ITEM_COUNTER])
 
@@ -129,6 +135,22 @@ def plan_index(plan: int) -> bytes:
 def plan_code(code: str) -> bytes:
     """The code itself, padded to its greatest length."""
     return bytes([PLAN_CODE]) + code.encode().ljust(32, b"\0")
+
+
+def proposal(number: int) -> bytes:
+    return _U64.pack(PROPOSAL, number)
+
+
+def proposed_terms(number: int) -> bytes:
+    return _U64.pack(PROPOSED_TERMS, number)
+
+
+def plan_life(plan: int) -> bytes:
+    return _U16.pack(PLAN_LIFE, plan)
+
+
+def plan_refund(plan: int) -> bytes:
+    return _U16.pack(PLAN_REFUND, plan)
 
 
 def plan_state(plan: int) -> bytes:

@@ -118,6 +118,18 @@ def pro_rata(total: int, amounts: Sequence[int]) -> list[int]:
     return parts
 
 
+def settle_by_sponsor(*, payouts: int, fee_bps: int, surplus: int) -> Settlement:
+    """The sponsor bears payouts and fee, less `surplus`; members pay nothing."""
+    fee = fee_of(payouts, fee_bps)
+    need = payouts + fee - surplus
+    return Settlement(fee=fee, share=0, collected=0, surplus=max(0, -need), payouts=payouts, sponsored=max(0, need))
+
+
+def equal_parts(total: int, units: int) -> tuple[int, int]:
+    """(part of each unit, remainder): whole minor units, rounded down; the remainder stays where `total` was."""
+    return divmod(total, units)
+
+
 def amount_text(minor_units: int, digits: int) -> str:
     """A decimal string such as "300000.00"; `digits` is the number of minor digits of the currency."""
     if digits == 0:

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from node.claims import keys
 from node.claims.calendar import day_of, next_day_of_month, start_of
 from node.claims.genesis import AgeBand, Ailment, Genesis, PlanTerms, Role
+from node.claims.governance import voters
 from node.claims.invariants import InvariantBroken
 from node.claims.state import ReadState
 from node.claims.types import DAY_MS, MAX_PLANS
@@ -25,6 +26,9 @@ from node.claims.wire import Wire, decode_trusted, encode
 _PLANS_KEPT: Final = 4 * MAX_PLANS
 _TERMS_KEPT: Final = 512
 """Decoded forms kept. Beyond these numbers the oldest is decoded again when it is needed."""
+
+MAX_VERSIONS: Final = 256
+"""Of one plan. Its index is read with every lookup."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -127,6 +131,7 @@ class Registry:
             )
             for role in Role
         }
+        self.voters = voters(genesis)
         self._plans: dict[tuple[int, bytes], Plan] = {}
         self._terms: dict[bytes, Terms] = {}
 

@@ -163,6 +163,24 @@ class ResultCode(IntEnum):
     IN_ARREARS = 192
     MEMBERSHIP_VOID = 193
     NOBODY_TO_HOLD = 266
+    # Mutual aid: the life of plans.
+    NOT_A_VOTER = 200
+    TERMS_TOO_LARGE = 201
+    TERMS_INCONSISTENT = 202
+    VERSION_NOT_NEXT = 203
+    FIXED_TERM_CHANGED = 204
+    EFFECTIVE_DAY_OUT_OF_RANGE = 205
+    PLAN_CODE_TAKEN = 206
+    UNKNOWN_PROPOSAL = 207
+    PROPOSAL_NOT_OPEN = 208
+    VOTE_CAST = 209
+    NOT_THE_PROPOSER = 210
+    TOO_MANY_PROPOSALS = 211
+    WRONG_PLAN_STATUS = 212
+    UNKNOWN_SPONSOR = 213
+    NOT_THE_SPONSOR = 214
+    PLAN_TAKES_NO_MEMBERS = 215
+    PLAN_RUN_OFF_OVER = 216
 
 
 _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
@@ -304,6 +322,23 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.IN_ARREARS: "Arrears have to be paid first.",
     ResultCode.MEMBERSHIP_VOID: "The membership is void, because the health declaration was untrue.",
     ResultCode.NOBODY_TO_HOLD: "Only an organisation that runs a node can hold evidence, and here is none.",
+    ResultCode.NOT_A_VOTER: "Only organisations that run a node and take part in the plans vote on them.",
+    ResultCode.TERMS_TOO_LARGE: "The terms are larger than the chain takes.",
+    ResultCode.TERMS_INCONSISTENT: "The terms do not fit together, or not this chain; the detail names the key.",
+    ResultCode.VERSION_NOT_NEXT: "The version must be the plan's last one plus 1; of a new plan, 1.",
+    ResultCode.FIXED_TERM_CHANGED: "No version of a plan can change this; the detail names the key. Propose a plan.",
+    ResultCode.EFFECTIVE_DAY_OUT_OF_RANGE: "The day lies in the past or more than two years ahead.",
+    ResultCode.PLAN_CODE_TAKEN: "There is a plan with this code.",
+    ResultCode.UNKNOWN_PROPOSAL: "There is no proposal with this number.",
+    ResultCode.PROPOSAL_NOT_OPEN: "The proposal is not in a status that allows this; its time may be over.",
+    ResultCode.VOTE_CAST: "This organisation has voted on the proposal, or agreed to it.",
+    ResultCode.NOT_THE_PROPOSER: "Only the organisation that proposed it may do this.",
+    ResultCode.TOO_MANY_PROPOSALS: "This organisation has as many open proposals as it may; withdraw one.",
+    ResultCode.WRONG_PLAN_STATUS: "The plan is not in a status that allows this.",
+    ResultCode.UNKNOWN_SPONSOR: "A sponsor must be named, and be an organisation of this chain.",
+    ResultCode.NOT_THE_SPONSOR: "The proposal does not name this organisation as a sponsor.",
+    ResultCode.PLAN_TAKES_NO_MEMBERS: "Nobody can join now: the plan is closed to new members, suspended or ending.",
+    ResultCode.PLAN_RUN_OFF_OVER: "The plan has ended, and with it the time in which claims could be filed.",
 }
 
 

@@ -72,6 +72,17 @@ from node.claims.mutual_aid.actions import (
     VoteWriteOff,
     WithdrawClaim,
 )
+from node.claims.mutual_aid.plan_actions import (
+    AgreeToSponsor,
+    LiftSuspension,
+    OpenVote,
+    ProposeChange,
+    ProposePlan,
+    ProposeTerms,
+    SuspendPlan,
+    VoteProposal,
+    WithdrawProposal,
+)
 from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefuseKey
 from node.claims.types import Commitment, PublicKeyBytes, SignatureBytes, Unsigned
 from node.claims.wire import Wire, decode, encode
@@ -143,6 +154,15 @@ Action = (
     | DealBeacon
     | OpenBeacon
     | AppealVerdict
+    | ProposeTerms
+    | ProposePlan
+    | ProposeChange
+    | OpenVote
+    | VoteProposal
+    | WithdrawProposal
+    | AgreeToSponsor
+    | SuspendPlan
+    | LiftSuspension
 )
 """Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 

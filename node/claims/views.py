@@ -28,6 +28,7 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.plain import to_plain
+from node.claims.plan_views import plan_event_view
 from node.claims.registry import Plan, Registry
 from node.claims.results import ResultCode, describe
 from node.claims.state import ReadState
@@ -198,6 +199,8 @@ def event_view(registry: Registry, state: ReadState, event: ClaimsEvent) -> Json
     Of a plan the `state` only knows code and currency, which no version changes. A state that does not have the
     plan at all, as a genesis has not one that was adopted later, gives its number and bare minor units.
     """
+    if (of_plan := plan_event_view(registry, state, event)) is not None:
+        return of_plan
     view: Json = {"what": word(event.kind)}
     if event.kind is EventKind.EVIDENCE_RECORDED:
         return view | {"organisation": registry.names[event.organisation], "height": event.value}

@@ -9,18 +9,22 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from node.claims.events import EventKind
-from node.claims.genesis import Role
+from node.claims.genesis import PlanTerms, Role
 from node.claims.module import InvariantBroken, Scope
-from node.claims.money import Settlement, settle
+from node.claims.money import Settlement, settle, settle_by_sponsor
 from node.claims.mutual_aid.arrears import begin_sweep
 from node.claims.mutual_aid.assignment import assign
 from node.claims.mutual_aid.cases import add_case, close_case, reduce_cases
 from node.claims.mutual_aid.cohorts import charge_cohorts, disclose_cohorts
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.membership import take_head_counts
+from node.claims.mutual_aid.plan_life import watch_membership
+from node.claims.mutual_aid.plan_records import load_life
+from node.claims.mutual_aid.plan_transitions import SPONSORED, PlanStatus
 from node.claims.mutual_aid.records import (
     CycleRecord,
     CycleStatus,
+    PlanState,
     load_cohorts,
     load_plan,
     load_receivables,
@@ -75,6 +79,7 @@ def disclose(registry: Registry, scope: Scope, due_ms: int, number: int) -> None
         members=members,
     )
     save_plan(scope, number, opened)
+    watch_membership(registry, scope, plan, due_ms, members)
 
 
 def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> None:
@@ -89,7 +94,8 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     # Exact here: the claims of the cycle before have left CONFIRMED, and those of this one come after this row.
     if load_tally(scope.state, number).claims[ClaimStatus.CONFIRMED] != record.confirmed_cases:
         raise InvariantBroken(f"plan {plan.code} has other than {record.confirmed_cases} confirmed claims")
-    if cycle.members == 0 and record.confirmed_cases:
+    status = load_life(scope.state, number).status
+    if record.confirmed_cases and (status is PlanStatus.SUSPENDED or (not cycle.members and status not in SPONSORED)):
         carried = replace(cycle, status=CycleStatus.CARRIED, surplus_after=record.surplus)
         save_cycle(scope, number, index, carried)
         scope.emit(EventKind.CYCLE_CARRIED, plan=number, subject=index, value=record.confirmed_amount)
@@ -98,17 +104,7 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
         # Bills are differences of `accumulated`: if it moved since the disclosure, they no longer add up to debits.
         raise InvariantBroken(f"cycle {index} of plan {plan.code} was disclosed at other totals than it is settled")
     terms = plan.terms_on(cycle.day).plan
-    cohorts = load_cohorts(scope.state, number)
-    result = settle(
-        payouts=record.confirmed_amount,
-        fee_bps=terms.fee_bps,
-        surplus=record.surplus,
-        members=cycle.members,
-        share_cap=terms.costs.case_cap_minor_units * record.confirmed_cases or None,
-        cohorts=[(sum(one.units), one.charged) for one in cohorts.cohorts] if cohorts is not None else (),
-        year_cap=terms.costs.year_cap_minor_units,
-        sponsored=bool(terms.costs.sponsor),
-    )
+    result = _share(scope, number, record, cycle, terms, by_sponsor=status in SPONSORED)
     if result.surplus < 0 or (result.share and not result.capped and result.surplus >= cycle.members):
         raise InvariantBroken(f"cycle {index} of plan {plan.code} leaves a surplus of {result.surplus}")
     if result.payouts < record.confirmed_amount:
@@ -145,6 +141,26 @@ def settle_cycle(registry: Registry, scope: Scope, due_ms: int, number: int) -> 
     save_plan(scope, number, after)
     scope.emit(EventKind.CYCLE_SETTLED, plan=number, subject=index, value=result.share)
     begin_sweep(scope, number, due_ms)
+
+
+def _share(
+    scope: Scope, number: int, record: PlanState, cycle: CycleRecord, terms: PlanTerms, *, by_sponsor: bool
+) -> Settlement:
+    """What the cycle costs whom; of a plan that is ending, the sponsor everything."""
+    granted, surplus = record.confirmed_amount, record.surplus
+    if by_sponsor:
+        return settle_by_sponsor(payouts=granted, fee_bps=terms.fee_bps, surplus=surplus)
+    cohorts = load_cohorts(scope.state, number)
+    return settle(
+        payouts=granted,
+        fee_bps=terms.fee_bps,
+        surplus=surplus,
+        members=cycle.members,
+        share_cap=terms.costs.case_cap_minor_units * record.confirmed_cases or None,
+        cohorts=[(sum(one.units), one.charged) for one in cohorts.cohorts] if cohorts is not None else (),
+        year_cap=terms.costs.year_cap_minor_units,
+        sponsored=bool(terms.costs.sponsor),
+    )
 
 
 def _charge_organisations(scope: Scope, number: int, cycle: CycleRecord, result: Settlement, year_cap: int) -> None:

@@ -19,6 +19,7 @@ from node.claims.mutual_aid.actions import Enrol, NewMember
 from node.claims.mutual_aid.arrears import current_account
 from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.membership import change_head_count
+from node.claims.mutual_aid.plan_life import enrolment_problem
 from node.claims.mutual_aid.records import (
     Counters,
     Exit,
@@ -51,6 +52,8 @@ def enrol(registry: Registry, scope: Scope, action: Enrol) -> ResultCode:
         return ResultCode.LIMIT_REACHED
     today = plan.day_of(scope.now_ms)
     batch = _Batch(plan, plan.terms_on(today).plan, today)
+    if code := enrolment_problem(scope, plan.number, batch.terms):
+        return code
     # Exits are booked by cohort too if the plan has a yearly cap.
     batch.by_cohort = load_cohorts(scope.state, plan.number) is not None
     for index, entry in enumerate(action.members):

@@ -14,6 +14,7 @@ from node.claims.mutual_aid.actions import FileClaim
 from node.claims.mutual_aid.assignment import assign, investigators
 from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import open_claim
+from node.claims.mutual_aid.plan_life import filing_problem
 from node.claims.mutual_aid.records import (
     ClaimRecord,
     Counters,
@@ -55,7 +56,11 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
     ailment = terms.ailments.get(action.ailment)
     if ailment is None:
         return ResultCode.UNKNOWN_AILMENT
-    code = _day_problem(plan, terms, ailment, member, scope.now_ms, action) or _standing_problem(scope, terms, member)
+    code = (
+        _day_problem(plan, terms, ailment, member, scope.now_ms, action)
+        or filing_problem(scope, plan.number, action.diagnosis_day)
+        or _standing_problem(scope, terms, member)
+    )
     if code:
         return code
     amount, code = _benefit(terms, ailment, member, action)

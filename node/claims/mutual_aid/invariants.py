@@ -17,8 +17,8 @@ def broken_equations(state: ReadState, number: int) -> list[str]:
     left = [debit - receipt for debit, receipt in zip(owed.debits, owed.receipts, strict=True)]
     equations = [
         (
-            "debits + sponsored + clawback = payouts + fees + surplus",
-            plan.debits + plan.sponsored + plan.clawback == plan.payouts + plan.fees + plan.surplus,
+            "debits + sponsored + clawback = payouts + fees + surplus + refunds",
+            plan.debits + plan.sponsored + plan.clawback == plan.payouts + plan.fees + plan.surplus + plan.refunds,
         ),
         ("settled = payable + paid", plan.payouts == plan.payable + plan.paid),
         ("members = sum of the organisations' members", plan.members == sum(plan.units)),

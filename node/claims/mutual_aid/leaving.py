@@ -20,6 +20,7 @@ from node.claims.mutual_aid.actions import Leave, MoveMember, SetKey
 from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.enrolment import age_problem, link_dependant, may_pay, new_record, rewatch
 from node.claims.mutual_aid.membership import change_head_count, end_membership
+from node.claims.mutual_aid.plan_life import enrolment_problem
 from node.claims.mutual_aid.records import (
     Counters,
     Exit,
@@ -84,6 +85,10 @@ def move_member(registry: Registry, scope: Scope, action: MoveMember) -> ResultC
     if target is None:
         return ResultCode.UNKNOWN_PLAN
     today = registry.plan(scope.state, member.plan).day_of(scope.now_ms)
+    target_terms = target.terms_on(target.day_of(scope.now_ms)).plan
+    # To another number of units in the same plan a member may move as long as it is a member.
+    if target.number != member.plan and (code := enrolment_problem(scope, target.number, target_terms)):
+        return code
     if code := _move_problem(scope, action, member, target, today):
         return code
     counters = load_counters(scope.state)

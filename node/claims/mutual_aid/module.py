@@ -21,6 +21,8 @@ from node.claims.mutual_aid import (
     invariants,
     leaving,
     objections,
+    plan_life,
+    proposals,
     receipts,
     refusals,
     reopening,
@@ -62,6 +64,18 @@ from node.claims.mutual_aid.actions import (
     WithdrawClaim,
 )
 from node.claims.mutual_aid.opening import open_plan
+from node.claims.mutual_aid.plan_actions import (
+    AgreeToSponsor,
+    LiftSuspension,
+    OpenVote,
+    ProposeChange,
+    ProposePlan,
+    ProposeTerms,
+    SuspendPlan,
+    VoteProposal,
+    WithdrawProposal,
+)
+from node.claims.mutual_aid.plan_records import GovernanceRecord, save_governance
 from node.claims.mutual_aid.records import (
     Counters,
     load_plan,
@@ -74,6 +88,17 @@ from node.claims.wire import Wire
 
 _VOTES: Final = (VoteClawback, VoteWriteOff)
 """Of whoever is on the panel."""
+
+GOVERNANCE: Final = (
+    ProposeTerms,
+    ProposePlan,
+    ProposeChange,
+    OpenVote,
+    VoteProposal,
+    WithdrawProposal,
+    AgreeToSponsor,
+)
+"""For every role in the working of the plans; who of them has a vote is in governance.py."""
 
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
     Role.ENROLLER: (
@@ -88,9 +113,10 @@ PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
         CloseBalance,
         AnswerClawback,
         *_VOTES,
+        *GOVERNANCE,
     ),
-    Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim, *_VOTES),
-    Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse, DeclareTie, *_VOTES),
+    Role.INTAKE: (FileClaim, AdmitClaim, ReturnClaim, ResubmitClaim, WithdrawClaim, *_VOTES, *GOVERNANCE),
+    Role.INVESTIGATOR: (Investigate, ExtendInvestigation, Recuse, DeclareTie, *_VOTES, *GOVERNANCE),
     Role.REVIEWER: (
         Review,
         DecideObjection,
@@ -100,9 +126,10 @@ PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
         OpenClawback,
         ReopenClaim,
         *_VOTES,
+        *GOVERNANCE,
     ),
-    Role.PAYMENT: (ConfirmPayment, RecordReceipt, RecordRecovery, *_VOTES),
-    Role.REGULATOR: (StayClaim, LiftStay, ReopenClaim),
+    Role.PAYMENT: (ConfirmPayment, RecordReceipt, RecordRecovery, *_VOTES, *GOVERNANCE),
+    Role.REGULATOR: (StayClaim, LiftStay, ReopenClaim, SuspendPlan, LiftSuspension),
 }
 """All that organisations may do here. What is not in it is forbidden."""
 
@@ -160,6 +187,15 @@ class MutualAid(Module):
             VoteWriteOff: partial(clawback.vote_write_off, self.registry),
             ReopenClaim: partial(reopening.reopen, self.registry),
             **jury_actions(self.registry, self._proofs),
+            ProposeTerms: partial(proposals.propose_terms, self.registry),
+            ProposePlan: partial(proposals.propose_plan, self.registry),
+            ProposeChange: partial(proposals.propose_change, self.registry),
+            OpenVote: partial(proposals.open_vote, self.registry),
+            VoteProposal: partial(proposals.vote, self.registry),
+            WithdrawProposal: partial(proposals.withdraw_proposal, self.registry),
+            AgreeToSponsor: partial(proposals.agree_to_sponsor, self.registry),
+            SuspendPlan: partial(plan_life.suspend, self.registry),
+            LiftSuspension: partial(plan_life.lift_suspension, self.registry),
         }
 
     def deadlines(self) -> Mapping[int, DeadlineHandler]:
@@ -178,6 +214,10 @@ class MutualAid(Module):
             DeadlineKind.STAY: partial(stays.stay_over, self.registry),
             DeadlineKind.ARREARS: partial(arrears.sweep, self.registry),
             DeadlineKind.REMOVAL: partial(arrears.removal_due, self.registry),
+            DeadlineKind.PROPOSAL: partial(proposals.proposal_over, self.registry),
+            DeadlineKind.PLAN_CLOSING: partial(plan_life.cover_over, self.registry),
+            DeadlineKind.PLAN_RUN_OFF: partial(plan_life.run_off_over, self.registry),
+            DeadlineKind.PLAN_SUSPENSION: partial(plan_life.suspension_over, self.registry),
             DeadlineKind.JURY_REQUEST: partial(refusals.denial_over, self.registry),
             DeadlineKind.DUP_HOLD: partial(holds.hold_missed, self.registry),
             DeadlineKind.CLAWBACK: partial(clawback.clawback_over, self.registry),
@@ -193,6 +233,7 @@ class MutualAid(Module):
 
     def initialise(self, scope: Scope) -> None:
         save_counters(scope, Counters(next_member=1, next_claim=1))
+        save_governance(scope, GovernanceRecord(next_proposal=1, open=(0,) * len(self.registry.names)))
         for number, versions in enumerate(self.registry.genesis_plans()):
             for key, row in plan_rows(number, versions):
                 scope.state.put(key, row)

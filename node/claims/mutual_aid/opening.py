@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.lifecycle import STATUSES
+from node.claims.mutual_aid.plan_records import LifeRecord, save_life
+from node.claims.mutual_aid.plan_transitions import PLAN_TRANSITIONS
 from node.claims.mutual_aid.records import (
     Cohorts,
     PlanState,
@@ -44,3 +47,6 @@ def open_plan(registry: Registry, scope: Scope, plan: Plan) -> None:
         save_cohorts(scope, plan.number, Cohorts(year=0, cohorts=()))
     save_tally(scope, plan.number, PlanTally(members=0, claims=(0,) * STATUSES))
     scope.schedule(DeadlineKind.PLAN_DISCLOSURE, disclosure_ms, plan.number)
+    status = PLAN_TRANSITIONS[None, EventKind.PLAN_OPENED]
+    save_life(scope, plan.number, LifeRecord(status=status, changed_ms=scope.now_ms))
+    scope.emit(EventKind.PLAN_OPENED, plan=plan.number, subject=plan.versions[0].plan.version)

@@ -241,6 +241,8 @@ class PlanState(Wire, frozen=True, kw_only=True):
     """What organisations have handed over of their members' shares."""
     granted: int = 0
     """What the settled cases were granted; `payouts` is less if a cycle was short and had no sponsor."""
+    refunds: int = 0
+    """What was given back at the end of the plan."""
 
 
 class PlanTally(Wire, frozen=True, kw_only=True):

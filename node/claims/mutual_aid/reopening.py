@@ -14,6 +14,8 @@ from node.claims.module import Scope
 from node.claims.mutual_aid.actions import ReopenClaim
 from node.claims.mutual_aid.assignment import investigators
 from node.claims.mutual_aid.lifecycle import move
+from node.claims.mutual_aid.plan_records import load_life
+from node.claims.mutual_aid.plan_transitions import PlanStatus
 from node.claims.mutual_aid.records import ClaimRecord, MemberRecord, save_member, the_member
 from node.claims.mutual_aid.refusals import terms_of
 from node.claims.mutual_aid.steps import current_claim
@@ -30,6 +32,9 @@ def reopen(registry: Registry, scope: Scope, action: ReopenClaim) -> ResultCode:
         return code
     if claim.status not in REOPENABLE:
         return ResultCode.WRONG_CLAIM_STATUS
+    if load_life(scope.state, claim.plan).status is PlanStatus.SETTLED:
+        # It discloses nothing any more: a claim that is accepted would wait for ever.
+        return ResultCode.WRONG_PLAN_STATUS
     if len(action.order) not in (0, 32):
         return ResultCode.NOT_A_COMMITMENT
     if action.evidence == claim.evidence:

@@ -90,6 +90,10 @@ class DeadlineKind(IntEnum):
     """Of a plan: balances that its settlement of the same instant has used up."""
     REMOVAL = 96
     """Of a member in arrears for longer than the plan allows."""
+    PROPOSAL = 100
+    PLAN_CLOSING = 101
+    PLAN_RUN_OFF = 102
+    PLAN_SUSPENSION = 103
     JURY_REQUEST = 90
     DUP_HOLD = 91
     CLAWBACK = 92

@@ -50,13 +50,25 @@ from node.claims.mutual_aid.actions import (
     VoteWriteOff,
     WithdrawClaim,
 )
+from node.claims.mutual_aid.plan_actions import (
+    AgreeToSponsor,
+    LiftSuspension,
+    OpenVote,
+    PlanChange,
+    ProposeChange,
+    ProposePlan,
+    ProposeTerms,
+    SuspendPlan,
+    VoteProposal,
+    WithdrawProposal,
+)
 from node.claims.mutual_aid.records import the_member
 from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefusalReason, RefuseKey
 from node.claims.registry import Registry
 from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
 from node.claims.wire import Wire
-from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person
+from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person, plan
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_MAY, EVIDENCE_MEMBERS_MAY
 from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_MAY, JURY_MEMBERS_MAY
 
@@ -98,7 +110,17 @@ ACTIONS: tuple[Action, ...] = (
     ReportArrears(member=9, amount=1),
     CloseBalance(member=9, receipt=person(1)),
     *JURY_ACTIONS,
+    ProposeTerms(terms=plan(CODE)),
+    ProposePlan(terms=plan(CODE)),
+    ProposeChange(plan=CODE, change=PlanChange.REOPEN),
+    OpenVote(proposal=9),
+    VoteProposal(proposal=9, approve=True),
+    WithdrawProposal(proposal=9),
+    AgreeToSponsor(proposal=9),
+    SuspendPlan(plan="none", order=person(1), days=1),
+    LiftSuspension(plan="none", order=person(1)),
 )
+WORKING = (Role.ENROLLER, Role.INTAKE, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT)
 MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordEvidence: tuple(Role),
     Enrol: (Role.ENROLLER,),
@@ -131,6 +153,15 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     RecordReceipt: (Role.PAYMENT,),
     **dict.fromkeys((Leave, MoveMember, SetKey, RecordContribution, ReportArrears, CloseBalance), (Role.ENROLLER,)),
     **JURY_MAY,
+    ProposeTerms: WORKING,
+    ProposePlan: WORKING,
+    ProposeChange: WORKING,
+    OpenVote: WORKING,
+    VoteProposal: WORKING,
+    WithdrawProposal: WORKING,
+    AgreeToSponsor: WORKING,
+    SuspendPlan: (Role.REGULATOR,),
+    LiftSuspension: (Role.REGULATOR,),
 }
 """Written out, and not taken from the product's own table: a row that changes there has to change here too."""
 MEMBERS_MAY = (

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from node.claims import keys
-from node.claims.genesis import Calendar, Costs, check_genesis
+from node.claims.genesis import Calendar, Costs
+from node.claims.genesis_checks import check_genesis
 from node.claims.module import BlockScope, InvariantBroken, Scope, Sender
 from node.claims.money import fee_of, payable_from, pro_rata, settle, yearly_charge
 from node.claims.mutual_aid.actions import RecordReceipt
