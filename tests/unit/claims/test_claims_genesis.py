@@ -44,9 +44,46 @@ def test_the_digest_covers_every_part() -> None:
     assert len({genesis.digest, *(other.digest for other in others)}) == 4
 
 
-@pytest.mark.parametrize("code", ["critical-illness", "hospital-reimbursement"])
+SHIPPED = {
+    # code: (severe sum of the young, of the old, mild sum, waiting days, case cap, yearly cap)
+    "chronic-illness": (30_000_000, 10_000_000, 0, 90, 0, 0),
+    "critical-illness": (30_000_000, 10_000_000, 5_000_000, 90, 0, 0),
+    "critical-illness-capped": (30_000_000, 10_000_000, 5_000_000, 90, 10, 18_800),
+    "elderly-cancer": (10_000_000, 10_000_000, 5_000_000, 90, 100, 0),
+    "hospital-reimbursement": (0, 0, 0, 0, 0, 0),
+    "public-transport-accident": (10_000_000, 10_000_000, 5_000_000, 0, 0, 0),
+}
+
+
+def test_every_plan_that_is_shipped_is_named_here() -> None:
+    assert sorted(path.stem for path in (CONFIGS / "plans").glob("*.toml")) == sorted(SHIPPED)
+
+
+@pytest.mark.parametrize("code", SHIPPED)
 def test_the_plans_that_are_shipped_make_a_chain(code: str) -> None:
-    Application(make_genesis(plans=(plan(code),)))
+    terms = plan(code)
+    Application(make_genesis(plans=(terms,)))
+    young, old = terms.age_bands[0], terms.age_bands[-1]
+    assert SHIPPED[code] == (
+        young.severe_minor_units,
+        old.severe_minor_units,
+        young.mild_minor_units,
+        terms.waiting_days,
+        terms.costs.case_cap_minor_units,
+        terms.costs.year_cap_minor_units,
+    )
+    assert terms.fee_bps == (300 if code == "hospital-reimbursement" else 800)
+
+
+@pytest.mark.parametrize("code", SHIPPED)
+def test_every_key_of_a_shipped_plan_is_explained(code: str) -> None:
+    """By a comment above it or above its neighbours, here or, as each file says, in critical-illness.toml."""
+    explained = (CONFIGS / "plans" / "critical-illness.toml").read_text(encoding="utf-8")
+    text = (CONFIGS / "plans" / f"{code}.toml").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        key = line.split(" = ")[0]
+        if " = " in line and not line.startswith("#") and f"{key} =" not in explained:
+            assert "#" in text[: text.index(f"\n{key} =")].rsplit("\n\n", 1)[-1], key
 
 
 def test_the_ailment_table_has_the_programmes_102_rows() -> None:
