@@ -27,7 +27,8 @@ from node.claims import keys
 from node.claims.application import Application, BlockContext
 from node.claims.builders import build_transaction
 from node.claims.calendar import day_number, month_index
-from node.claims.genesis import Genesis, Organisation, Role, plan_from_mapping, read_ailments
+from node.claims.genesis import Genesis, Organisation, Role, read_ailments
+from node.claims.genesis_checks import plan_from_mapping
 from node.claims.jury.actions import (
     MAX_BALLOTS,
     Ballot,

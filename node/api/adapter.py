@@ -35,6 +35,7 @@ from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
 from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
+from node.claims import plan_queries
 from node.claims.evidence.queries import EvidenceQueries
 from node.claims.ids import claim_id, item_id, member_id
 from node.claims.jury import views as jury_views
@@ -265,7 +266,21 @@ class NodeBackend:
         return self._queries.plan(self._node.state.view(), code)
 
     def plan_terms(self, code: str, version: int) -> Record | None:
-        return self._queries.plan_terms(self._node.state.view(), code, version)
+        return plan_queries.plan_terms(self._queries.registry, self._node.state.view(), code, version)
+
+    def proposals(self, before: int, limit: int) -> tuple[Sequence[Record], str]:
+        items, following = plan_queries.proposals(self._queries.registry, self._node.state.view(), before, limit)
+        return items, "" if following is None else str(following)
+
+    def proposal(self, number: int) -> Record | None:
+        return plan_queries.proposal(self._queries.registry, self._node.state.view(), number)
+
+    def report(self, code: str, first: str, last: str) -> Record | None:
+        state, now_ms = self._node.state.view(), self._tip().time_ms
+        try:
+            return plan_queries.report(self._queries.registry, state, code, first, last, now_ms)
+        except plan_queries.BadPeriod as error:
+            raise BadParameter(str(error)) from None
 
     def cycles(self, code: str, *, cursor: str, limit: int) -> Listing | None:
         if self._queries.registry.find(self._node.state.view(), code) is None:

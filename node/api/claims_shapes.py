@@ -14,17 +14,17 @@ from msgspec import UNSET, Meta, UnsetType
 Money = Annotated[str, Meta(extra_json_schema={"pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, description="Such as 300000.00.")]
 
 
-class _View(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class View(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class AilmentView(_View):
+class AilmentView(View):
     code: str
     name: str
     tier: str
 
 
-class InvestigationView(_View):
+class InvestigationView(View):
     organisation: str
     finding: str
     report: str
@@ -33,7 +33,7 @@ class InvestigationView(_View):
     reason: str | None
 
 
-class ReviewView(_View):
+class ReviewView(View):
     organisation: str
     decision: str
     amount: Money | None
@@ -42,7 +42,7 @@ class ReviewView(_View):
     reason: str | None
 
 
-class DenialView(_View):
+class DenialView(View):
     """Why nothing is paid, whoever decided it."""
 
     clause: str | None
@@ -50,20 +50,20 @@ class DenialView(_View):
     reason: str | None
 
 
-class IntakeView(_View):
+class IntakeView(View):
     organisation: str
     missing: list[str]
     """Papers that the member was asked for."""
 
 
-class DuplicateView(_View):
+class DuplicateView(View):
     """An earlier claim has the same event or paper. Without an explanation the claim went on unexplained."""
 
     earlier_claim: str
     explanation: str | None
 
 
-class ObjectionView(_View):
+class ObjectionView(View):
     count: int
     by: str
     """The member who raised the last one."""
@@ -71,7 +71,7 @@ class ObjectionView(_View):
     decided_by: str | None
 
 
-class StayView(_View):
+class StayView(View):
     """The last order of a regulator; while stayed, when that ends by itself and where the claim goes on."""
 
     order: str
@@ -79,7 +79,7 @@ class StayView(_View):
     until_ms: int | None
 
 
-class RefusalView(_View):
+class RefusalView(View):
     """Why the claim was refused, and until when the member may ask for a jury."""
 
     stage: str
@@ -94,7 +94,7 @@ class RefusalView(_View):
     jury_until_ms: int | None
 
 
-class ClawbackView(_View):
+class ClawbackView(View):
     """The claim was called fraud after it was paid."""
 
     opened_by: str
@@ -115,7 +115,7 @@ class ClawbackView(_View):
     receipts: list[str]
 
 
-class NextStepView(_View):
+class NextStepView(View):
     """What can be done now, and who may do it."""
 
     step: str
@@ -123,12 +123,12 @@ class NextStepView(_View):
     who: list[str]
 
 
-class PaymentView(_View):
+class PaymentView(View):
     organisation: str
     receipt: str
 
 
-class ClaimView(_View):
+class ClaimView(View):
     """A claim. `assigned` has the next step to do, until `deadline_ms`."""
 
     id: str
@@ -181,7 +181,7 @@ class ClaimView(_View):
     """What happens by itself at `deadline_ms`."""
 
 
-class BalanceView(_View):
+class BalanceView(View):
     """What a member has paid ahead, or owes."""
 
     kept_by: str
@@ -194,7 +194,7 @@ class BalanceView(_View):
     """When the membership ends if nothing is paid."""
 
 
-class MemberView(_View):
+class MemberView(View):
     """A member of a plan. `billed` is what the shares so far add up to."""
 
     id: str
@@ -225,7 +225,7 @@ class MemberView(_View):
     came_from: str | None
 
 
-class CycleView(_View):
+class CycleView(View):
     """One cycle of a plan: what was shared, by how many."""
 
     plan: str
@@ -258,12 +258,12 @@ class StatementItem(CycleView):
     running_total: Money | None
 
 
-class DependantView(_View):
+class DependantView(View):
     member: str
     total: Money
 
 
-class StatementView(_View):
+class StatementView(View):
     """A member's bill: every cycle the member shares in."""
 
     member: str
@@ -281,85 +281,7 @@ class StatementView(_View):
     """Cursor of the following cycles."""
 
 
-class TotalsView(_View):
-    """Totals of one plan."""
-
-    members_enrolled: int
-    members_sharing: int
-    members_sharing_of: dict[str, int]
-    claims: int
-    claims_by_status: dict[str, int]
-    open_cycle: int
-    next_disclosure_ms: int
-    next_settlement_ms: int
-    currency: str
-    shared: Money
-    settled: Money
-    fees: Money
-    surplus: Money
-    payable: Money
-    paid: Money
-    confirmed: Money
-    share_since_start: Money
-    sponsored: Money
-    """Shortfalls that sponsors bear, and what of it they have handed over."""
-    sponsor_receipts: Money
-    receipts: Money
-    """What organisations have handed over of their members' shares."""
-    receivable_of: dict[str, Money]
-    """What each still owes."""
-    recovered: Money
-    to_recover: Money
-    written_off: Money
-    cash: Money
-    """Receipts less payments, before the fee; below 0: advanced by payment organisations."""
-
-
-class PlanTotalsView(TotalsView):
-    plan: str
-
-
-class TermsView(_View):
-    """One version of a plan, as in the genesis file."""
-
-    code: str
-    version: int
-    name: str
-    effective_day: int
-    currency: str
-    minor_digits: int
-    benefit: str
-    utc_offset_minutes: int
-    waiting_days: int
-    waiting_members_share: bool
-    entry_age_min_months: int
-    entry_age_max_years: int
-    cover_until_age_years: int
-    report_window_days: int
-    open_claims_max: int
-    exit_after_payout: bool
-    fee_bps: int
-    calendar: dict[str, Any]
-    deadlines: dict[str, int]
-    objections_max: int
-    claim_rules: dict[str, int]
-    costs: dict[str, Any]
-    jury: dict[str, Any]
-    age_bands: list[dict[str, int]]
-    clauses: list[dict[str, str]]
-    ailments: list[dict[str, Any]]
-    evidence: dict[str, int]
-
-
-class PlanView(TermsView):
-    """Terms in force when the open cycle is disclosed, as in the genesis file, and totals."""
-
-    number: int
-    versions: list[int]
-    totals: TotalsView
-
-
-class OrganisationView(_View):
+class OrganisationView(View):
     """A member of the consortium, and the deadlines it has missed."""
 
     number: int
@@ -379,17 +301,7 @@ class OrganisationView(_View):
     draws_missed: int
 
 
-class ProgrammeView(_View):
-    """Totals of every plan, and of all together."""
-
-    chain: str
-    members_enrolled: int
-    claims: int
-    claims_by_status: dict[str, int]
-    plans: list[PlanTotalsView]
-
-
-class SenderView(_View):
+class SenderView(View):
     """Whose account a key is."""
 
     key: str
@@ -401,7 +313,7 @@ class SenderView(_View):
     """Free, as far as this node knows."""
 
 
-class EvidenceView(_View):
+class EvidenceView(View):
     """A recorded proof that a replica signed two different votes in one slot."""
 
     digest: str

@@ -322,8 +322,49 @@ TERMS: Final = {
     "clauses": [{"number": "4.1", "title": "What is covered"}],
     "ailments": [{"code": "S01", "name": "Malignant tumour, severe", "tier": "severe"}],
     "evidence": {"hold_after_payment_days": 730, "hold_after_denial_days": 365},
+    "life": {"notice_days": 14, "voting_days": 14, "min_units": 0, "run_off_days": 180},
 }
-PLAN: Final = {**TERMS, "number": 0, "versions": [1], "totals": TOTALS}
+LIFECYCLE: Final = {
+    "status": "open",
+    "since_ms": 1_754_000_000_000,
+    "until_ms": None,
+    "order": None,
+    "end_announced_ms": None,
+    "cover_until": None,
+    "claims_until_ms": None,
+    "sponsor": None,
+    "refunded": "0.00",
+}
+PLAN: Final = {**TERMS, "number": 0, "versions": [1], "totals": TOTALS, "lifecycle": LIFECYCLE}
+PROPOSAL: Final = {
+    "id": "P-000003",
+    "kind": "terms",
+    "status": "voting",
+    "plan": "critical-illness",
+    "version": 2,
+    "proposed_by": "harbour",
+    "ends_ms": 1_765_000_000_000,
+    "yes": ["harbour"],
+    "no": [],
+    "votes_needed": 3,
+    "sponsors": [],
+    "sponsors_agreed": [],
+    "date": None,
+}
+CELL: Final = {"count": "12", "claimed": "3600000.00", "granted": "2700000.00"}
+REPORT: Final = {
+    "plan": "critical-illness",
+    "from": "2025-01-01",
+    "to": "2025-11-24",
+    "currency": "CNY",
+    "small_cell": 5,
+    "total": CELL,
+    "by_status": {"paid": CELL, "denied": {"count": "<5", "claimed": None, "granted": None}},
+    "by_tier": {"severe": CELL},
+    "by_age_band": {"0-39": CELL},
+    "by_decision_time": {"up to 30 days": CELL},
+    "missed_deadlines": {"harbour": {"investigations_missed": 1}},
+}
 ORGANISATION: Final = {
     "number": 0,
     "name": "harbour",

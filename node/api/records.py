@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from node.api.backend import BadParameter
 from node.api.call import Call, etag, found, origin_headers
 from node.api.shapes import (
     ClaimFhirPath,
@@ -18,7 +19,9 @@ from node.api.shapes import (
     PageQuery,
     PlanPath,
     PlanTermsPath,
+    ProposalPath,
     ProveQuery,
+    ReportQuery,
     StatementQuery,
 )
 from node.claims.ids import member_id
@@ -118,6 +121,24 @@ async def plan(call: Call[PlanPath, ProveQuery, None]) -> web.Response:
 async def plan_terms(call: Call[PlanTermsPath, Nothing, None]) -> web.Response:
     code, version = call.path.code, int(call.path.version)
     return call.record(found(call.backend.plan_terms(code, version), "version of the plan", f"{code} {version}"))
+
+
+async def proposals(call: Call[Nothing, PageQuery, None]) -> web.Response:
+    before = call.query.cursor or "0"
+    if not before.isdigit():
+        raise BadParameter("cursor must be the `next` of an earlier page")
+    records, following = call.backend.proposals(int(before), call.limit(call.query.limit))
+    return call.page(records, following)
+
+
+async def proposal(call: Call[ProposalPath, Nothing, None]) -> web.Response:
+    id = call.path.id
+    return call.record(found(call.backend.proposal(int(id[2:])), "proposal", id))
+
+
+async def report(call: Call[PlanPath, ReportQuery, None]) -> web.Response:
+    answer = call.backend.report(call.path.code, call.query.first, call.query.last)
+    return call.record(found(answer, "plan", call.path.code))
 
 
 async def cycles(call: Call[PlanPath, PageQuery, None]) -> web.Response:

@@ -102,6 +102,20 @@ class JuryBallotPath(_Parameters, frozen=True, kw_only=True):
     member: MemberId
 
 
+class ProposalPath(_Parameters, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(pattern="^P-[0-9]{6,18}$", max_length=20, description="Such as P-000003.")]
+
+
+class ReportQuery(_Parameters, frozen=True, kw_only=True):
+    first: Annotated[
+        str,
+        Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", max_length=10, description="Such as 2026-01-01."),
+    ] = ""
+    last: Annotated[
+        str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", max_length=10, description="Last day; today unless given.")
+    ] = ""
+
+
 class OrganisationPath(_Parameters, frozen=True, kw_only=True):
     name: Name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from node.api import claims_shapes, records, shapes
+from node.api import claims_shapes, plan_shapes, records, shapes
 from node.api import examples as ex
 from node.api.call import Answer, Page
 from node.api.problems import NOT_FOUND
@@ -115,7 +115,7 @@ RECORD_ROUTES: Final = (
         tag="claims",
         summary="All plans",
         handler=records.plans,
-        answer=Page[claims_shapes.PlanView],
+        answer=Page[plan_shapes.PlanView],
         versioned=True,
         example=ex.page(ex.PLAN),
     ),
@@ -128,7 +128,7 @@ RECORD_ROUTES: Final = (
         handler=records.plan,
         path_type=shapes.PlanPath,
         query_type=shapes.ProveQuery,
-        answer=Answer[claims_shapes.PlanView],
+        answer=Answer[plan_shapes.PlanView],
         problems=(NOT_FOUND,),
         versioned=True,
         path_example={"code": "critical-illness"},
@@ -144,11 +144,59 @@ RECORD_ROUTES: Final = (
         description="Every version that was adopted, in force or not; claims are judged by that of their diagnosis.",
         handler=records.plan_terms,
         path_type=shapes.PlanTermsPath,
-        answer=Answer[claims_shapes.TermsView],
+        answer=Answer[plan_shapes.TermsView],
         problems=(NOT_FOUND,),
         versioned=True,
         path_example={"code": "critical-illness", "version": "1"},
         example=ex.answer(ex.TERMS),
+    ),
+    Route(
+        method="GET",
+        path="/v1/proposals",
+        name="listProposals",
+        tag="claims",
+        summary="Proposals about plans, newest first",
+        handler=records.proposals,
+        query_type=shapes.PageQuery,
+        answer=Page[plan_shapes.ProposalView],
+        versioned=True,
+        query_example={"limit": 20},
+        example=ex.page(ex.PROPOSAL),
+    ),
+    Route(
+        method="GET",
+        path="/v1/proposals/{id}",
+        name="getProposal",
+        tag="claims",
+        summary="One proposal, with the terms it proposes while it is open",
+        handler=records.proposal,
+        path_type=shapes.ProposalPath,
+        answer=Answer[plan_shapes.OpenProposalView],
+        problems=(NOT_FOUND,),
+        versioned=True,
+        path_example={"id": "P-000003"},
+        example=ex.answer({**ex.PROPOSAL, "terms": ex.TERMS}),
+    ),
+    Route(
+        method="GET",
+        path="/v1/reports/{code}",
+        name="getReport",
+        tag="claims",
+        summary="Aggregates of a plan's claims for a regulator",
+        description=(
+            "Counts and sums of the claims filed in a period (the last 365 days unless given), by status, tier, age "
+            "band and time to the decision, and what deadlines organisations have missed. Counts below 5 are not "
+            "shown, nor any from which they could be computed: nothing in it is about a person."
+        ),
+        handler=records.report,
+        path_type=shapes.PlanPath,
+        query_type=shapes.ReportQuery,
+        answer=Answer[plan_shapes.ReportView],
+        problems=(NOT_FOUND,),
+        versioned=True,
+        path_example={"code": "critical-illness"},
+        query_example={"first": "2025-01-01"},
+        example=ex.answer(ex.REPORT),
     ),
     Route(
         method="GET",
@@ -214,7 +262,7 @@ RECORD_ROUTES: Final = (
         tag="claims",
         summary="Totals over all plans",
         handler=records.programme,
-        answer=Answer[claims_shapes.ProgrammeView],
+        answer=Answer[plan_shapes.ProgrammeView],
         versioned=True,
         example=ex.answer(ex.PROGRAMME),
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from node.claims import keys, views
+from node.claims import keys, plan_queries, views
 from node.claims.application import Receipt
 from node.claims.claim_views import voters
 from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sender
@@ -33,7 +33,6 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.ties import ties_of_organisation
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
-from node.claims.plain import to_plain
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
 from node.claims.transaction import Transaction
@@ -78,13 +77,8 @@ class Queries:
         day = plan.day_of(record.disclosure_ms)
         terms = plan.terms_on(day).plan
         totals = views.plan_totals_view(self.registry, terms, record, tally, owed)
-        return {**views.terms_view(plan, day), "totals": totals}
-
-    def plan_terms(self, state: ReadState, code: str, version: int) -> Json | None:
-        """One version of a plan, whether or not it is in force."""
-        plan = self.registry.find(state, code)
-        terms = None if plan is None else plan.version(version)
-        return None if terms is None else to_plain(terms.plan)
+        ended = plan_queries.lifecycle(self.registry, state, plan)
+        return {**views.terms_view(plan, day), "totals": totals, "lifecycle": ended}
 
     def organisation(self, state: ReadState, name: str) -> Json | None:
         number = self.registry.number_of.get(name)

@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "money": ("node.cli.money_commands:money", "What came in, what each cycle cost, who owes what."),
     "evidence": ("node.cli.evidence_commands:evidence", "Papers of claims: sealed, kept, opened by grant, erased."),
     "jury": ("node.cli.jury_commands:jury", "Juries: ask for one, take the exam, vote, draw panels, check draws."),
+    "plan": ("node.cli.plan_commands:plan", "Show plans; propose, vote on, suspend and end them."),
+    "report": ("node.cli.report_command:report", "Aggregates of a plan for a regulator, with nothing about a person."),
     "import": ("node.cli.import_commands:import_group", "Bring in records of other systems: HL7 FHIR R4."),
     "duplicates": ("node.cli.duplicates_commands:duplicates", "Know people, events and papers again; make the key."),
     "tx": ("node.cli.tx_commands:tx", "Submit transactions, wait for them, see what became of them."),
@@ -35,6 +37,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Try it", "commands": ["demo", "localnet"]},
         {"name": "Run a node", "commands": ["init", "genesis", "keys", "node"]},
         {"name": "Claims desk", "commands": ["claim", "evidence", "jury", "member", "money", "import", "duplicates"]},
+        {"name": "Plans", "commands": ["plan", "report"]},
         {"name": "Look and check", "commands": ["tx", "block", "verify", "audit"]},
         {"name": "Help", "commands": ["explain", "completion"]},
     ]

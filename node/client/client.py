@@ -220,6 +220,15 @@ class Client:
     async def plan_terms(self, code: str, version: int) -> Record:
         return await self._data(f"/v1/plans/{code}/terms/{version}")
 
+    def proposals(self) -> AsyncIterator[Record]:
+        return self.pages("/v1/proposals")
+
+    async def proposal(self, id: str) -> Record:
+        return await self._data(f"/v1/proposals/{id}")
+
+    async def report(self, code: str, *, first: str = "", last: str = "") -> Record:
+        return await self._data(f"/v1/reports/{code}", first=first, last=last)
+
     def cycles(self, code: str) -> AsyncIterator[Record]:
         return self.pages(f"/v1/plans/{code}/cycles", limit=500)
 

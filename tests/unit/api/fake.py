@@ -266,6 +266,17 @@ class FakeBackend:
     def plan_terms(self, code: str, version: int) -> Record | None:
         return {**ex.TERMS, "code": code, "version": version} if code == "critical-illness" and version == 1 else None
 
+    def proposals(self, before: int, limit: int) -> tuple[Sequence[Record], str]:
+        return [ex.PROPOSAL], ""
+
+    def proposal(self, number: int) -> Record | None:
+        return {**ex.PROPOSAL, "terms": ex.TERMS} if number == 3 else None
+
+    def report(self, code: str, first: str, last: str) -> Record | None:
+        if first == "2026-13-01":
+            raise BadParameter("no such day")
+        return ex.REPORT if code == "critical-illness" else None
+
     def cycles(self, code: str, *, cursor: str, limit: int) -> tuple[Sequence[Record], str] | None:
         return ([ex.CYCLE], "") if code == "critical-illness" else None
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from node.api import claims_shapes, shapes
+from node.api import claims_shapes, plan_shapes, shapes
 from node.api.adapter import ACTIONS
 from node.api.call import Answer, Page
 from node.api.node_metrics import HELP
@@ -74,13 +74,13 @@ async def test_answers_of_a_real_node_are_what_the_document_says(net: Net) -> No
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView])
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView], status="filed", organisation="a")
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView], member="M-000001")
-    await check(client, "/v1/plans", Page[claims_shapes.PlanView])
-    await check(client, f"/v1/plans/{PLAN}", Answer[claims_shapes.PlanView])
+    await check(client, "/v1/plans", Page[plan_shapes.PlanView])
+    await check(client, f"/v1/plans/{PLAN}", Answer[plan_shapes.PlanView])
     await check(client, f"/v1/plans/{PLAN}/cycles", Page[claims_shapes.CycleView])
     await check(client, "/v1/organisations", Page[claims_shapes.OrganisationView])
     await check(client, "/v1/organisations/a", Answer[claims_shapes.OrganisationView])
     await check(client, "/v1/organisations/b/worklist", Page[claims_shapes.ClaimView])
-    await check(client, "/v1/programme", Answer[claims_shapes.ProgrammeView])
+    await check(client, "/v1/programme", Answer[plan_shapes.ProgrammeView])
     await check(client, "/v1/evidence", Page[claims_shapes.EvidenceView])
     await check(client, "/v1/blocks", Page[shapes.BlockSummary])
     await check(client, "/v1/blocks/0", Answer[shapes.BlockView])

@@ -14,13 +14,12 @@ from node.api.claims_shapes import (
     EvidenceView,
     MemberView,
     OrganisationView,
-    PlanView,
-    ProgrammeView,
     ReceiptView,
     SenderView,
     StatementView,
     TransactionView,
 )
+from node.api.plan_shapes import PlanView, ProgrammeView
 from node.claims.consortium import RecordEvidence
 from node.claims.mutual_aid.actions import (
     ConfirmPayment,
