@@ -26,7 +26,7 @@ from node.claims.state import merge_scan
 from node.errors import StoreError
 from node.leveldb import Database, OnWrite, Row
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
-from node.rows import TIP, all_pages, all_records, check_meta, page_key, page_name, record_key, record_range
+from node.rows import TIP, all_pages, all_records, check_meta, page_key, page_name, record_key, record_range, table_end
 
 WAY_OUT: Final = (
     "run `weal node repair --rebuild-state`, or delete this directory: either way the state is computed again "
@@ -206,6 +206,9 @@ class StateDatabase:
         check_meta(database, genesis)
         self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 2)
         self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes // 2)
+        self._floors: dict[bytes, bytes] = {}
+        """Table -> no record of it has a lower key. A queue is read from its beginning, where LevelDB holds a mark for
+        each row that is gone: without this, every block steps over those of thousands of blocks before it."""
         self.overlays: list[Overlay] = []
         """Overlays directly on the committed state."""
         self.top, self.inner = EMPTY, dict[str, Inner]()
@@ -289,8 +292,18 @@ class StateDatabase:
         self._records.put(key, kept, len(key) + len(kept) + _CACHE_OVERHEAD)
 
     def scan_records(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.scan(*record_range(start, end)):
-            yield key[1:], value
+        """Committed records with start <= key < end in key order, all as of the moment of the first one."""
+        floor = self._floors.get(start, b"") if len(start) == 1 and start < b"\xff" else None
+        row: tuple[bytes, bytes] | None = None
+        if floor is None or floor < end:
+            rows = self._db.scan(*record_range(floor or start, end))
+            row = next(rows, None)
+        if floor is not None:
+            found = end if row is None else row[0][1:]
+            self._floors[start] = max(floor, min(found, table_end(start)))
+        while row is not None:
+            yield row[0][1:], row[1]
+            row = next(rows, None)
 
     def page(self, name: str, expected: bytes) -> bytes:
         """A page, checked against its hash when it comes from the disk."""
@@ -373,8 +386,11 @@ class StateDatabase:
 
     def _fold(self, overlay: Overlay, update: TrieUpdate, tip: Tip) -> None:
         """The same in memory, and overlays that were on this one move down; those beside it end."""
+        floors = self._floors
         for key, value in overlay._writes.items():
             self._cache_record(key, value)
+            if key[:1] in floors and value is not None and key < floors[key[:1]]:
+                floors[key[:1]] = key
         for name, page in update.pages.items():
             if page:
                 self._pages.put(name, page, len(page) + _CACHE_OVERHEAD)

@@ -92,6 +92,7 @@ def test_stacked_overlays_behave_like_dicts(tmp_path: Path, seed: int) -> None:
                     records[name] = value
                 if choose.random() < 0.1:
                     start, end = sorted([key(choose.randrange(900), 2), key(choose.randrange(900), 2)])
+                    start = choose.choice([start, b"\x02", b"\x01"])
                     assert list(overlay.scan(start, end)) == sorted(
                         (name, value) for name, value in records.items() if start <= name < end
                     )
@@ -114,12 +115,56 @@ def test_stacked_overlays_behave_like_dicts(tmp_path: Path, seed: int) -> None:
             check_equal(overlay, records)
             name = key(choose.randrange(900), choose.randrange(1, 4))
             assert overlay.get(name) == records.get(name)
+            # A whole table, or its beginning, as a queue is read.
+            table, end = name[:1], choose.choice([name, b"\x04", b"\xff"])
+            for reader, known in ((overlay, records), (state.view(), committed)):
+                assert list(reader.scan(table, end)) == sorted(
+                    (name, value) for name, value in known.items() if table <= name < end
+                )
     check_equal(state, committed)
     state.audit()
     for number in range(0, 900, 97):
         proof = state.prove(key(number))
         assert merkle.verify_state_proof(state.root(), key(number), committed.get(key(number)), proof)
     state.close()
+
+
+def test_a_queue_is_read_from_its_first_row_and_not_over_those_that_are_gone(
+    state: StateDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LevelDB keeps a mark for each deleted row until it merges its tables, and a scan steps over every one."""
+    fill(state, 1_000)
+    starts: list[bytes] = []
+    scan = state._db.scan
+
+    def recorded(start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        starts.append(start)
+        return scan(start, stop)
+
+    monkeypatch.setattr(state._db, "scan", recorded)
+
+    def first() -> bytes | None:
+        return next((name for name, _ in state.view().scan(b"\x01", b"\x02")), None)
+
+    def write(number: int, value: bytes | None) -> None:
+        overlay = state.overlay()
+        overlay.put(key(number), value)
+        commit(state, overlay)
+
+    for number in range(3):
+        assert first() == key(number)
+        write(number, None)
+    assert starts == [rows.record_key(start) for start in (b"\x01", key(0), key(1))]
+    # Nothing is due before 900: from now on nothing below it is looked at, unless a row is put there.
+    overlay = state.overlay()
+    for number in range(3, 900):
+        overlay.delete(key(number))
+    commit(state, overlay)
+    assert list(state.view().scan(b"\x01", key(900))) == []
+    assert list(state.view().scan(b"\x01", key(800))) == []
+    assert first() == key(900) and starts[-1] == rows.record_key(key(900))
+    write(500, b"late")
+    assert first() == key(500) and starts[-1] == rows.record_key(key(500))
 
 
 def test_an_overlay_on_a_committed_one_goes_on(state: StateDatabase) -> None:
