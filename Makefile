@@ -15,8 +15,9 @@ help:
 	@echo "make sim        only the simulator: SEEDS=first:end"
 	@echo "make cluster    only the clusters of real processes"
 	@echo "make bench      first speed figures, as build/first-figures.md and .json"
+	@echo "make scale      what one member more costs, 10^5 to 10^7 of them: SIZES=100000,1000000 ROUNDS=3"
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
-	@echo "make full-size  176,032 members and 2,073 claims through four nodes"
+	@echo "make full-size  176,032 members and 2,130 claims through four nodes"
 	@echo "make published-cycles  the cycles that Xiang Hu Bao published, against our settlement"
 	@echo "make diagrams   the state diagrams of docs/lives.md, from the code's tables"
 	@echo "make picture    the picture of the demonstration in the README, from a real run"
@@ -65,6 +66,12 @@ soak: $(VENV)/.dev
 
 full-size: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.full_size $(ARGS)
+
+SIZES ?= 100000,1000000,10000000
+ROUNDS ?= 3
+.PHONY: scale
+scale: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.scale run --sizes $(SIZES) --rounds $(ROUNDS) $(ARGS)
 
 SEEDS ?= 0:1000
 JOBS ?= $(shell nproc)
