@@ -41,7 +41,8 @@ def next_steps(status: ClaimStatus) -> list[Json]:
     """What can be done in this status, and who may: {"action", "who"}, in the order of the rulebook."""
     steps: list[Json] = []
     for row in ROWS:
-        if row.actions and any(source is status and event in row.events for source, event, _ in moves(row)):
+        moved = any(source is status and event in row.events for source, event, _ in moves(row))
+        if row.actions and (status in row.at if row.at else moved):
             steps.append(
                 {"step": row.title, "actions": [action_word(kind) for kind in row.actions], "who": [*who(row)]}
             )

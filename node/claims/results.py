@@ -141,7 +141,7 @@ class ResultCode(IntEnum):
     HEARING_OVER = 166
     HEARING_NOT_OVER = 167
     NOT_ON_CLAWBACK_PANEL = 168
-    ALREADY_VOTED = 169
+    HAS_VOTED = 169
     RECEIPT_KNOWN = 170
     EVIDENCE_NOT_NEW = 171
     HAD_A_PART = 172
@@ -245,7 +245,7 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.HEARING_OVER: "The member has answered, or its time to answer is over.",
     ResultCode.HEARING_NOT_OVER: "The member still has time to answer: vote when it has, or when that is over.",
     ResultCode.NOT_ON_CLAWBACK_PANEL: "Only the organisations of this clawback's panel vote.",
-    ResultCode.ALREADY_VOTED: "This organisation has voted.",
+    ResultCode.HAS_VOTED: "This organisation has voted on this clawback.",
     ResultCode.RECEIPT_KNOWN: "This receipt was recorded for this claim before.",
     ResultCode.EVIDENCE_NOT_NEW: "A claim is reopened on new evidence: commit to all papers, the new ones included.",
     ResultCode.HAD_A_PART: "Who has decided this claim, or has a tie, cannot reopen it.",

@@ -131,7 +131,7 @@ def vote(registry: Registry, scope: Scope, action: VoteClawback) -> ResultCode:
     if voter not in record.panel:
         return ResultCode.NOT_ON_CLAWBACK_PANEL
     if voter in (*record.upholds, *record.drops):
-        return ResultCode.ALREADY_VOTED
+        return ResultCode.HAS_VOTED
     if not record.answer and scope.now_ms < record.hearing_ms:
         return ResultCode.HEARING_NOT_OVER
     if action.uphold:
@@ -202,7 +202,7 @@ def vote_write_off(registry: Registry, scope: Scope, action: VoteWriteOff) -> Re
     if voter not in record.panel:
         return ResultCode.NOT_ON_CLAWBACK_PANEL
     if voter in record.write_offs:
-        return ResultCode.ALREADY_VOTED
+        return ResultCode.HAS_VOTED
     record = replace(record, write_offs=(*record.write_offs, voter))
     _save(scope, action.claim, record)
     if len(record.write_offs) >= record.quorum:

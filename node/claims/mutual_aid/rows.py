@@ -50,6 +50,8 @@ class Row(NamedTuple):
     late: tuple[EventKind, ...] = ()
     """What happens by itself when the deadline passes."""
     money: str = ""
+    at: tuple[ClaimStatus, ...] = ()
+    """Where its actions can be sent, if its events do not say it."""
 
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -119,6 +121,7 @@ ROWS: Final[tuple[Row, ...]] = (
         (EventKind.CLAWBACK_VOTED, EventKind.CLAWBACK_UPHELD, EventKind.CLAWBACK_DROPPED),
         (EventKind.CLAWBACK_EXPIRED,),
         "upheld: the payout is to be paid back",
+        (ClaimStatus.CLAWBACK_OPEN,),
     ),
     Row(
         27,
@@ -132,6 +135,7 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         (EventKind.CLAIM_WRITTEN_OFF,),
         "what comes back, and the fee on it, lowers the next shares",
+        (ClaimStatus.CLAWBACK_UPHELD,),
     ),
     Row(28, "reopened", (ReopenClaim,), (EventKind.CLAIM_REOPENED,)),
 )

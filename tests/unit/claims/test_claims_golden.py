@@ -16,12 +16,10 @@ from node.claims.consortium import EvidenceRecord, OrganisationRecord, Organisat
 from node.claims.events import ClaimsEvent, EventKind
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
-    AnswerClawback,
     CloseBalance,
     ConfirmPayment,
     DecideObjection,
     Decision,
-    DeclareTie,
     Enrol,
     ExtendInvestigation,
     Extension,
@@ -33,31 +31,24 @@ from node.claims.mutual_aid.actions import (
     MoveMember,
     NewMember,
     Object,
-    OpenClawback,
     Paper,
     Reason,
     RecordContribution,
     RecordReceipt,
-    RecordRecovery,
     Recuse,
-    ReopenClaim,
     ReportArrears,
-    ResolveHold,
     ResubmitClaim,
     ReturnClaim,
     Review,
     SetKey,
     StayClaim,
     StayEnd,
-    VoteClawback,
-    VoteWriteOff,
     WithdrawClaim,
 )
 from node.claims.mutual_aid.records import (
     AccountRecord,
     CaseRow,
     ClaimRecord,
-    ClawbackRecord,
     Cohort,
     Cohorts,
     Counters,
@@ -70,7 +61,6 @@ from node.claims.mutual_aid.records import (
     PlanTally,
     Receivables,
     ReviewNote,
-    TieRecord,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
 from node.claims.nullifiers.actions import ConfirmKey, DealKey, RefusalReason, RefuseKey
@@ -84,6 +74,7 @@ from tests.factories import key_of, make_genesis, person
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_RECORDS
 from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_KEYS, JURY_PARTS, JURY_RECORDS
 from tests.unit.claims.plan_examples import PLAN, PLAN_ACTIONS, PLAN_RECORDS
+from tests.unit.claims.golden_claim_life import LIFE_ACTIONS, LIFE_KEYS, LIFE_RECORDS
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "transactions.txt"
 
@@ -124,16 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     WithdrawClaim(claim=45),
     StayClaim(claim=45, order=person(13), days=30),
     LiftStay(claim=45, end=StayEnd.REFUSE, order=person(13), clause="3.1"),
-    ResolveHold(claim=45, decision=Decision.ACCEPT, evidence=person(14)),
-    DeclareTie(member=7),
-    DeclareTie(organisation="b", ends=True),
-    OpenClawback(claim=45, report=person(15), clause="3.1", reason=Reason.EVIDENCE_FALSE),
-    AnswerClawback(claim=45, answer=person(16)),
-    VoteClawback(claim=45, uphold=True),
-    RecordRecovery(claim=45, amount=10_000_000, receipt=person(17)),
-    VoteWriteOff(claim=45),
-    ReopenClaim(claim=45, evidence=person(18)),
-    ReopenClaim(claim=45, evidence=person(18), order=person(13)),
+    *LIFE_ACTIONS,
     DealKey(epoch=1, commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
     ConfirmKey(epoch=1, dealings=person(4)),
     RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
@@ -201,23 +183,7 @@ RECORDS: tuple[Wire, ...] = (
     ),
     CLAIM,
     DayChange(change=-1),
-    TieRecord(organisations=(1, 3)),
-    ClawbackRecord(
-        opener=1,
-        opened_ms=1_780_000_000_000,
-        paid_ms=1_777_334_400_005,
-        report=person(15),
-        clause="3.1",
-        reason=6,
-        panel=(0, 2),
-        quorum=2,
-        hearing_ms=1_781_209_600_000,
-        answer=person(16),
-        upholds=(0, 2),
-        amount=30_000_000,
-        recovered=10_000_000,
-        receipts=(person(17),),
-    ),
+    *LIFE_RECORDS,
     PlanState(
         cycle=9,
         disclosure_ms=1_778_083_200_000,
@@ -318,9 +284,7 @@ KEYS: dict[str, bytes] = {
     "member 1000": keys.member(1_000),
     "person 0": keys.person(0, person(1)),
     "claim 45": keys.claim(45),
-    "clawback 45": keys.clawback(45),
-    "tie of member 7": keys.tie_of_member(7),
-    "tie of organisation 1": keys.tie_of_organisation(1),
+    **LIFE_KEYS,
     "key state": keys.key_state,
     "key epoch 1": keys.key_epoch(1),
     "key dealing 1 3": keys.key_dealing(1, 3),

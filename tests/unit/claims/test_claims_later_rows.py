@@ -207,8 +207,8 @@ def test_row_26_refused() -> None:
     life.chain.until(case.hearing_ms)
     assert life.do(ANSWER, by=member_key(1)) is ResultCode.HEARING_OVER
     assert life.do(vote, by=first) is OK
-    assert life.do(vote, by=first) is ResultCode.ALREADY_VOTED
-    assert life.do(replace(vote, uphold=False), by=first) is ResultCode.ALREADY_VOTED
+    assert life.do(vote, by=first) is ResultCode.HAS_VOTED
+    assert life.do(replace(vote, uphold=False), by=first) is ResultCode.HAS_VOTED
 
 
 def test_row_26_late() -> None:
@@ -246,7 +246,7 @@ def test_row_27_refused() -> None:
     assert life.do(VoteWriteOff(claim=1), by=ORGANISATIONS[case.opener]) is ResultCode.NOT_ON_CLAWBACK_PANEL
     first = ORGANISATIONS[case.panel[0]]
     assert life.do(VoteWriteOff(claim=1), by=first) is OK
-    assert life.do(VoteWriteOff(claim=1), by=first) is ResultCode.ALREADY_VOTED
+    assert life.do(VoteWriteOff(claim=1), by=first) is ResultCode.HAS_VOTED
 
 
 def test_row_27_late() -> None:

@@ -67,6 +67,13 @@ def test_every_status_has_a_sheet(status: ClaimStatus) -> None:
                 assert event_text(event)
 
 
+def test_only_what_can_be_done_now_is_shown() -> None:
+    upheld = sheet(Life().to(ClaimStatus.CLAWBACK_UPHELD))
+    assert "record-recovery" in upheld and "vote-clawback" not in upheld
+    opened = sheet(Life().to(ClaimStatus.CLAWBACK_OPEN))
+    assert "vote-clawback" in opened and "record-recovery" not in opened
+
+
 def test_a_held_claim_shows_the_earlier_one_and_its_explanation() -> None:
     life = Life()
     life.file("c", 2, papers=(person(70),))
