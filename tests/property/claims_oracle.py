@@ -261,9 +261,8 @@ class Oracle(Members):
             return ResultCode.OBSERVATION_NOT_OVER
         if today > day + observation + terms.report_window_days:
             return ResultCode.REPORT_WINDOW_OVER
-        # Who comes back does not begin anew with claims: all records of a person in the plan count.
-        person = [one for one in self.members if (one.plan, one.person) == (member.plan, member.person)]
-        records = [one for one in person if one.number <= member.number]
+        # One person has its records in a plan together, whichever of them it files with.
+        records = [one for one in self.members if one.plan == member.plan and one.person == member.person]
         if sum(one.open for one in records) >= terms.open_claims_max:
             return ResultCode.OPEN_CLAIM_EXISTS
         if terms.benefit.value == "fixed" and any(one.paid for one in records):

@@ -153,15 +153,17 @@ def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> Resul
 
 
 def _records_of(scope: Scope, member: MemberRecord) -> list[MemberRecord]:
-    """The member's records in the plan, the newest first: who comes back does not begin anew with claims."""
-    records, earlier = [member], member.came_from
-    for _ in range(LOOK_BACK):
-        record = load_member(scope.state, earlier)
-        if record is None:
-            break
-        if record.plan == member.plan:
-            records.append(record)
-        earlier = record.came_from
+    """The person's records in the plan, this one first: who moves or comes back does not begin anew with claims."""
+    records = [member]
+    for link in ("came_from", "moved_to"):
+        number = getattr(member, link)
+        for _ in range(LOOK_BACK):
+            record = load_member(scope.state, number)
+            if record is None:
+                break
+            if record.plan == member.plan:
+                records.append(record)
+            number = getattr(record, link)
     return records
 
 
