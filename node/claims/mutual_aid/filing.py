@@ -35,6 +35,7 @@ from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
 
 LOOK_BACK: Final = 100
 """Newest claims of a member among which an open one is looked for, and a person's earlier records in a plan."""
+_ENDS_BY_DEADLINE: Final = (ClaimStatus.RETURNED, ClaimStatus.DENIED, ClaimStatus.JURY_FAILED)
 TIER_NUMBERS: Final = {tier: number for number, tier in enumerate(Tier, start=1)}
 
 
@@ -174,7 +175,7 @@ def _may_be_over(scope: Scope, member: MemberRecord) -> bool:
         claim = load_claim(scope.state, number)
         if claim is None:
             return False
-        if claim.status in (ClaimStatus.RETURNED, ClaimStatus.DENIED) and claim.deadline_ms <= scope.now_ms:
+        if claim.status in _ENDS_BY_DEADLINE and claim.deadline_ms <= scope.now_ms:
             return True
         number = claim.previous
     return False

@@ -10,6 +10,18 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from node.claims.events import EventKind
+from node.claims.genesis import Role
+from node.claims.jury.actions import (
+    AppealVerdict,
+    CastBallots,
+    DealBeacon,
+    LockStatement,
+    OpenBeacon,
+    RequestJury,
+    RevealBallots,
+    StopJury,
+)
+from node.claims.jury.module import JURY_PERMITTED, JURY_PERMITTED_TO_MEMBERS
 from node.claims.mutual_aid.actions import (
     AdmitClaim,
     AnswerClawback,
@@ -92,7 +104,37 @@ ROWS: Final[tuple[Row, ...]] = (
         money="its cost is shared; carried if nobody is there to share it",
     ),
     Row(15, "paid", (ConfirmPayment,), (EventKind.CLAIM_PAID,), (EventKind.PAYMENT_MISSED,), "the payout"),
-    Row(16, "denial final", late=(EventKind.DENIAL_FINAL,)),
+    Row(16, "taken to a jury", (RequestJury,), (EventKind.JURY_REQUESTED,), (EventKind.DENIAL_FINAL,)),
+    Row(
+        17,
+        "statements locked",
+        (LockStatement,),
+        (EventKind.STATEMENT_LOCKED,),
+        (EventKind.JURY_VOTE_OPENED, EventKind.DRAW_STARTED),
+    ),
+    Row(18, "jury stopped", (StopJury,), (EventKind.JURY_STOPPED,)),
+    Row(
+        19,
+        "voted by jurors",
+        (CastBallots, RevealBallots),
+        (EventKind.ENDS_EARLY,),
+        (EventKind.VOTE_EXTENDED, EventKind.REVEAL_OPENED, EventKind.JURY_PASSED, EventKind.VERDICT_FAILED),
+        at=(ClaimStatus.JURY_VOTING, ClaimStatus.PANEL_COMMIT, ClaimStatus.JURY_REVEAL, ClaimStatus.PANEL_REVEAL),
+    ),
+    Row(
+        20,
+        "panel drawn",
+        (DealBeacon, OpenBeacon),
+        (EventKind.ENDS_EARLY,),
+        (
+            EventKind.DRAW_STARTED,
+            EventKind.DEALING_CLOSED,
+            EventKind.PANEL_DRAWN,
+            EventKind.PANEL_REVEAL_OPENED,
+        ),
+        at=(ClaimStatus.JURY_DRAWING,),
+    ),
+    Row(21, "appealed", (AppealVerdict,), (EventKind.VERDICT_APPEALED,), (EventKind.DENIAL_FINAL,)),
     Row(23, "withdrawn", (WithdrawClaim,), (EventKind.CLAIM_WITHDRAWN, EventKind.DENIAL_FINAL)),
     Row(
         24,
@@ -139,13 +181,18 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(28, "reopened", (ReopenClaim,), (EventKind.CLAIM_REOPENED,)),
 )
-"""Numbers as in the rulebook; 9 is part of 8 (an accepted claim is queued), 17 to 22 are the jury's."""
+"""Numbers as in the rulebook; 9 is part of 8 (an accepted claim is queued), and 22 of 19 (a jury granted it)."""
 
 
 def who(row: Row) -> tuple[str, ...]:
     """Who may: roles, "member", or "clock" if the chain does it by itself."""
-    roles = [role.value for role, allowed in PERMITTED.items() if any(action in allowed for action in row.actions)]
-    member = ["member"] if any(action in PERMITTED_TO_MEMBERS for action in row.actions) else []
+    roles = [
+        role.value
+        for role in Role
+        if any(action in (*PERMITTED.get(role, ()), *JURY_PERMITTED.get(role, ())) for action in row.actions)
+    ]
+    allowed = (*PERMITTED_TO_MEMBERS, *JURY_PERMITTED_TO_MEMBERS)
+    member = ["member"] if any(action in allowed for action in row.actions) else []
     return (*roles, *member) or ("clock",)
 
 

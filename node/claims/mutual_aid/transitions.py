@@ -178,6 +178,13 @@ DEADLINE_OUTCOMES: Final[dict[ClaimStatus, tuple[EventKind, ...]]] = {
     ),
     ClaimStatus.PAYMENT_STAYED: (EventKind.PAYMENT_RESUMED,),
     ClaimStatus.DENIED: (EventKind.DENIAL_FINAL,),
+    ClaimStatus.JURY_OPEN: (EventKind.JURY_VOTE_OPENED, EventKind.DRAW_STARTED),
+    ClaimStatus.JURY_VOTING: (EventKind.VOTE_EXTENDED, EventKind.REVEAL_OPENED, EventKind.DRAW_STARTED),
+    ClaimStatus.JURY_REVEAL: (EventKind.JURY_PASSED, EventKind.VERDICT_FAILED, EventKind.DRAW_STARTED),
+    ClaimStatus.JURY_DRAWING: (EventKind.DEALING_CLOSED, EventKind.PANEL_DRAWN, EventKind.DRAW_STARTED),
+    ClaimStatus.PANEL_COMMIT: (EventKind.PANEL_REVEAL_OPENED,),
+    ClaimStatus.PANEL_REVEAL: (EventKind.JURY_PASSED, EventKind.VERDICT_FAILED, EventKind.DRAW_STARTED),
+    ClaimStatus.JURY_FAILED: (EventKind.DENIAL_FINAL,),
     ClaimStatus.CLAWBACK_OPEN: (EventKind.CLAWBACK_EXPIRED,),
     ClaimStatus.CLAWBACK_UPHELD: (EventKind.CLAIM_WRITTEN_OFF,),
 }

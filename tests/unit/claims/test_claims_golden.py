@@ -72,9 +72,9 @@ from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
 from tests.factories import key_of, make_genesis, person
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_RECORDS
+from tests.unit.claims.golden_claim_life import LIFE_ACTIONS, LIFE_KEYS, LIFE_RECORDS
 from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_KEYS, JURY_PARTS, JURY_RECORDS
 from tests.unit.claims.plan_examples import PLAN, PLAN_ACTIONS, PLAN_RECORDS
-from tests.unit.claims.golden_claim_life import LIFE_ACTIONS, LIFE_KEYS, LIFE_RECORDS
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "transactions.txt"
 
