@@ -175,6 +175,17 @@ def current_account(registry: Registry, scope: Scope, number: int) -> tuple[Acco
     return account, ResultCode.OK
 
 
+def current_member(
+    registry: Registry, scope: Scope, number: int, member: MemberRecord
+) -> tuple[MemberRecord | None, ResultCode]:
+    """The member as of now: a removal for arrears that the clock has not come to is settled first."""
+    payer = member.payer or number
+    if load_account(scope.state, payer) is None:
+        return member, ResultCode.OK
+    _, code = current_account(registry, scope, payer)
+    return (None, code) if code else (the_member(scope.state, number), ResultCode.OK)
+
+
 def _payer(
     registry: Registry, scope: Scope, number: int
 ) -> tuple[MemberRecord | None, AccountRecord | None, ResultCode]:

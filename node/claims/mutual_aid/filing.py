@@ -11,6 +11,7 @@ from node.claims.events import EventKind
 from node.claims.genesis import Ailment, Benefit, Role, Tier
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import FileClaim
+from node.claims.mutual_aid.arrears import current_member
 from node.claims.mutual_aid.assignment import assign, investigators
 from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import open_claim
@@ -51,6 +52,9 @@ def file_claim(registry: Registry, scope: Scope, action: FileClaim) -> ResultCod
         return ResultCode.NOT_THIS_MEMBER
     if member.plan != plan.number:
         return ResultCode.WRONG_PLAN
+    member, code = current_member(registry, scope, action.member, member)
+    if member is None:
+        return code
     if member.exit is Exit.VOID:
         return ResultCode.MEMBERSHIP_VOID
     terms = plan.terms_on(action.diagnosis_day)
@@ -146,8 +150,8 @@ def _day_problem(
 def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> ResultCode:
     records = _records_of(scope, member)
     if sum(record.open_claims for record in records) >= terms.plan.open_claims_max:
-        may_be_over = any(_may_be_over(scope, record) for record in records)
-        return ResultCode.CLOCK_BEHIND if may_be_over else ResultCode.OPEN_CLAIM_EXISTS
+        over = any(may_be_over(scope, record) for record in records)
+        return ResultCode.CLOCK_BEHIND if over else ResultCode.OPEN_CLAIM_EXISTS
     if terms.plan.benefit is Benefit.FIXED and any(record.paid_claims for record in records):
         return ResultCode.ALREADY_PAID
     return ResultCode.OK
@@ -168,7 +172,7 @@ def _records_of(scope: Scope, member: MemberRecord) -> list[MemberRecord]:
     return records
 
 
-def _may_be_over(scope: Scope, member: MemberRecord) -> bool:
+def may_be_over(scope: Scope, member: MemberRecord) -> bool:
     """Whether a deadline that ends an open claim has passed and the clock has not come to it."""
     number = member.last_claim
     for _ in range(LOOK_BACK):

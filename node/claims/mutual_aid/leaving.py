@@ -17,8 +17,10 @@ from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.accounts import family_of
 from node.claims.mutual_aid.actions import Leave, MoveMember, SetKey
+from node.claims.mutual_aid.arrears import current_member
 from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.enrolment import age_problem, link_dependant, may_pay, new_record, rewatch
+from node.claims.mutual_aid.filing import may_be_over
 from node.claims.mutual_aid.membership import change_head_count, end_membership
 from node.claims.mutual_aid.plan_life import enrolment_problem
 from node.claims.mutual_aid.records import (
@@ -65,6 +67,9 @@ def leave(registry: Registry, scope: Scope, action: Leave) -> ResultCode:
     member, code = _of_enroller(scope, action.member)
     if member is None:
         return code
+    member, code = current_member(registry, scope, action.member, member)
+    if member is None:
+        return code
     today = registry.plan(scope.state, member.plan).day_of(scope.now_ms)
     if not _lives_after(member, today):
         return ResultCode.MEMBERSHIP_ENDED
@@ -84,6 +89,9 @@ def move_member(registry: Registry, scope: Scope, action: MoveMember) -> ResultC
     target = registry.find(scope.state, action.plan)
     if target is None:
         return ResultCode.UNKNOWN_PLAN
+    member, code = current_member(registry, scope, action.member, member)
+    if member is None:
+        return code
     today = registry.plan(scope.state, member.plan).day_of(scope.now_ms)
     target_terms = target.terms_on(target.day_of(scope.now_ms)).plan
     # To another number of units in the same plan a member may move as long as it is a member.
@@ -127,7 +135,7 @@ def _move_problem(scope: Scope, action: MoveMember, member: MemberRecord, target
     if any(_lives_after(one, today) for _, one in family_of(scope.state, action.member)[1:]):
         return ResultCode.DEPENDANTS_FIRST
     if member.open_claims:
-        return ResultCode.OPEN_CLAIM_EXISTS
+        return ResultCode.CLOCK_BEHIND if may_be_over(scope, member) else ResultCode.OPEN_CLAIM_EXISTS
     there = target.day_of(scope.now_ms)
     if target.number != member.plan and (code := age_problem(target.terms_on(there).plan, member.birth_month, there)):
         return code

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import DecideObjection, Decision, Object
+from node.claims.mutual_aid.arrears import current_member
 from node.claims.mutual_aid.assignment import uninvolved_reviewers
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.records import MemberRecord, load_member, load_plan, save_member, the_claim
@@ -42,6 +43,9 @@ def object_to(registry: Registry, scope: Scope, action: Object) -> ResultCode:
         return ResultCode.NOT_THE_FILER
     if action.member == claim.member:
         return ResultCode.OWN_CLAIM
+    member, code = current_member(registry, scope, action.member, member)
+    if member is None:
+        return code
     if member.plan != claim.plan or not _shares(registry.plan(scope.state, claim.plan), member, scope.now_ms):
         return ResultCode.NO_SHARING_MEMBER
     if member.objected_cycle == claim.cycle:
