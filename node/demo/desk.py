@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from node.claims.builders import commitment
 from node.claims.ids import claim_id
-from node.claims.mutual_aid.actions import ConfirmPayment, Decision, Finding, Investigate, Reason, Review
+from node.claims.mutual_aid.actions import (
+    ConfirmPayment,
+    DecideObjection,
+    Decision,
+    Finding,
+    Investigate,
+    Reason,
+    Review,
+)
 from node.claims.transaction import Action
 from node.client import Account, Client, ClientError, Outcome
 from node.crypto import SigningKey
@@ -36,7 +44,7 @@ class Desk:
     """One organisation's clerk."""
 
     def __init__(self, name: str, urls: Sequence[str], key: SigningKey, genesis: bytes, minor_digits: int) -> None:
-        self.name = name
+        self.name, self.own_url = name, urls[0]
         self.client = Client(urls, timeout_s=3.0, patience_s=_PATIENCE_S)
         self.account = Account(self.client, key, genesis=genesis, valid_for_ms=VALID_FOR_MS)
         self.latencies_ms: list[float] = []
@@ -130,6 +138,14 @@ class Desk:
                 clause=claim["investigation"]["clause"],
                 evidence=bytes.fromhex(claim["investigation"]["report"]),
                 reason=Reason.DEFINITION_NOT_MET,
+            )
+        if claim["status"] == "objected":
+            return DecideObjection(
+                claim=number,
+                decision=Decision.DENY,
+                clause=CLAUSE,
+                evidence=bytes.fromhex(claim["evidence"]),
+                reason=Reason.EVIDENCE_INSUFFICIENT,
             )
         if claim["status"] == "settled":
             amount = int(claim["amount"].replace(".", "")) if self._digits else int(claim["amount"])

@@ -13,20 +13,22 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from node.claims.mutual_aid.transitions import ClaimStatus
+
 _LINES: Final = 12
 _PLAIN_EVERY_S: Final = 3.0
-CLAIM_ORDER: Final = (
-    "filed",
-    "investigated",
-    "accepted",
-    "published",
-    "confirmed",
-    "settled",
-    "paid",
-    "denied",
-    "closed-denied",
-)
-_STYLES: Final = {"paid": "green", "denied": "red", "closed-denied": "red", "settled": "cyan", "confirmed": "cyan"}
+_ALWAYS: Final = ("filed", "investigated", "accepted", "published", "confirmed", "settled", "paid", "denied")
+"""Shown with nothing in them too; other statuses when a claim is in them."""
+_OTHERS: Final = tuple(status.name.lower().replace("_", "-") for status in ClaimStatus)
+CLAIM_ORDER: Final = (*_ALWAYS, *(name for name in _OTHERS if name not in _ALWAYS))
+_STYLES: Final = {
+    "paid": "green",
+    "denied": "red",
+    "closed-denied": "red",
+    "written-off": "red",
+    "settled": "cyan",
+    "confirmed": "cyan",
+}
 
 
 class Board:
@@ -104,6 +106,8 @@ class Screen:
         claims = Table.grid(padding=(0, 1))
         for name in CLAIM_ORDER:
             count = board.claims.get(name, 0)
+            if not count and name not in _ALWAYS:
+                continue
             claims.add_row(name, Text("█" * min(count, 40), style=_STYLES.get(name, "yellow")), str(count or ""))
         sides = Table.grid(expand=True, padding=(0, 1))
         sides.add_column(ratio=3)

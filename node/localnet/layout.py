@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from node.claims.genesis import Genesis, Organisation, Role
+from node.claims.genesis import Genesis, Organisation, PlanTerms, Role
+from node.claims.genesis_checks import check_genesis
 from node.config import Config, ListenSection, NodeSection, OperatorSection, commented_toml
 from node.crypto import SigningKey
 from node.errors import ConfigError
@@ -33,6 +34,7 @@ SECOND_REVIEWER: Final = "second-reviewer"
 """With one node there is one organisation, and what it investigates somebody else has to review."""
 
 Adjust = Callable[[Config], Config]
+Amend = Callable[[PlanTerms], PlanTerms]
 
 
 def default_names(count: int) -> tuple[str, ...]:
@@ -53,10 +55,12 @@ def create(
     plans: Sequence[Path] | None = None,
     base_port: int | None = None,
     adjust: Adjust = lambda config: config,
+    amend: Amend = lambda terms: terms,
 ) -> State:
     """Write everything into `directory`. Raises ConfigError if a cluster is there already, or a port is taken.
 
-    `time_ms` is the chain time of genesis (now if None); `adjust` may change each node's configuration.
+    `time_ms` is the chain time of genesis (now if None); `adjust` may change each node's configuration, `amend` the
+    terms of each plan.
     """
     if (directory / FILE).exists():
         raise ConfigError(f"{directory} holds a cluster already; remove it with: weal localnet down --remove")
@@ -72,8 +76,7 @@ def create(
         organisations=organisations,
         plans=[config_file(name) for name in PLANS] if plans is None else list(plans),
     )
-    if max_validity_ms is not None:
-        genesis = _with_validity(genesis, max_validity_ms)
+    genesis = _amended(genesis, amend, max_validity_ms)
     (directory / GENESIS_FILE).write_text(dump_genesis(genesis), encoding="utf-8")
     nodes = [
         NodeState(name=name, port=port, operator_port=operator_port)
@@ -117,7 +120,13 @@ def _organisation(folder: Path, name: str, *, runs_node: bool) -> Organisation:
     return Organisation(name=name, node_key=node_key, account_keys=(account.public,), roles=DESK_ROLES)
 
 
-def _with_validity(genesis: Genesis, max_validity_ms: int) -> Genesis:
+def _amended(genesis: Genesis, amend: Amend, max_validity_ms: int | None) -> Genesis:
     import msgspec
 
-    return msgspec.structs.replace(genesis, max_validity_ms=max_validity_ms)
+    changed = msgspec.structs.replace(
+        genesis,
+        plans=tuple(amend(terms) for terms in genesis.plans),
+        max_validity_ms=genesis.max_validity_ms if max_validity_ms is None else max_validity_ms,
+    )
+    check_genesis(changed)
+    return changed

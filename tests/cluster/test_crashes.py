@@ -125,4 +125,12 @@ def _has_reached(net: Localnet, name: str, height: int) -> bool:
 
 
 def _status(net: Localnet, name: str) -> dict[str, object]:
-    return next((record.get("status", {}) for record in net.statuses() if record["name"] == name), {})
+    """What the node says of itself, once it answers: on a busy machine a single question may time out."""
+    found: dict[str, object] = {}
+
+    def answers() -> bool:
+        found.update(next((record.get("status") or {} for record in net.statuses() if record["name"] == name), {}))
+        return "voting" in found
+
+    wait_until(f"{name} answers", answers)
+    return found
