@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= auto
 
-.PHONY: help demo test check test-slow sim cluster bench soak full-size published-cycles diagrams picture lock clean
+.PHONY: rulebook help demo test check test-slow sim cluster bench soak full-size published-cycles diagrams picture lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make full-size  176,032 members and 2,130 claims through four nodes"
 	@echo "make published-cycles  the cycles that Xiang Hu Bao published, against our settlement"
 	@echo "make diagrams   the state diagrams of docs/lives.md, from the code's tables"
+	@echo "make rulebook   the tables of docs/claims.md, from the code"
 	@echo "make picture    the picture of the demonstration in the README, from a real run"
 	@echo "make lock       pin the dependencies again, with hashes"
 	@echo "make clean      remove what the targets made, .venv included"
@@ -80,6 +81,9 @@ sim: $(VENV)/.dev
 
 published-cycles: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.published_cycles --write
+
+rulebook: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.rulebook
 
 diagrams: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.state_diagrams
