@@ -21,6 +21,8 @@ from node.claims.mutual_aid.accounts import balance_of
 from node.claims.mutual_aid.bills import bill, year_cap
 from node.claims.mutual_aid.cohorts import cohort_row
 from node.claims.mutual_aid.invariants import broken_equations
+from node.claims.mutual_aid.plan_records import load_life, load_refund
+from node.claims.mutual_aid.plan_transitions import PlanStatus
 from node.claims.mutual_aid.records import (
     AccountRecord,
     CaseRow,
@@ -282,7 +284,10 @@ class Audit:
             self._terms_of(plan, cycle, where)
         self.counts["cycles"] = self.counts.get("cycles", 0) + record.cycle - 1
         self.expect("cycle", f"plan {plan.code}: sum of shares", accumulated, record.accumulated)
-        names = {"collected": record.debits, "payouts": record.payouts, "sponsored": record.sponsored}
+        refund = load_refund(self.state, number)
+        # Shares that a wound-up plan paid back are the sponsor's too, and of no cycle.
+        paid_back = refund.shares if refund is not None else 0
+        names = {"collected": record.debits, "payouts": record.payouts, "sponsored": record.sponsored - paid_back}
         names["granted"] = record.granted
         if not record.clawback:
             names["fee"] = record.fees
@@ -336,7 +341,10 @@ class Audit:
                 unknown += 1
         self.counts["deadlines of other modules"] = unknown
         for number, count in plans.items():
-            self.expect("deadline", f"plan {self.plans[number].code}: disclosures in the queue", 1, count)
+            ended = load_life(self.state, number).status is PlanStatus.SETTLED
+            self.expect(
+                "deadline", f"plan {self.plans[number].code}: disclosures in the queue", 0 if ended else 1, count
+            )
 
     def _rows(self) -> None:
         self._compare_days("head counts by day", keys.DAY_CHANGE, self._changes)

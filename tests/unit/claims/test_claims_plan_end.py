@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.claims import keys
+from node.claims.audit import Audit
 from node.claims.events import EventKind
 from node.claims.mutual_aid.actions import (
     WithdrawClaim,
@@ -58,6 +59,7 @@ def test_from_the_announcement_the_sponsor_pays_and_members_do_not() -> None:
     assert record.sponsored == record.payouts + record.fees
     live(chain, 10)
     assert life(chain).status is PlanStatus.SETTLED
+    assert list(Audit(chain.genesis, chain.state).run()) == []
 
 
 def test_a_plan_without_members_ends_all_the_same() -> None:
@@ -226,3 +228,4 @@ def test_the_last_shares_before_the_announcement_are_paid_back_by_the_sponsor() 
     assert (refund.shares, refund.organisations) == (7 * share, (7 * share, 0, 0, 0))
     record = load_plan(chain.state, 0)
     assert (record.refunds, record.sponsored) == (7 * share, 7 * share)
+    assert list(Audit(chain.genesis, chain.state).run()) == []
