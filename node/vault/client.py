@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from node.api.problems import NOT_FOUND, NOT_HOLDER
+from node.api.problems import ERASED, NOT_FOUND, NOT_HOLDER
 from node.api.vault_shapes import ReceiptOfOpening
 from node.claims.evidence.actions import (
     MAX_OPENINGS,
@@ -327,6 +327,8 @@ async def _patiently(client: Client, attempt: Callable[[], Awaitable[T]]) -> T:
         except ClientError as error:
             # What a holder says is worth more than that another node is none.
             telling = error if telling is None or error.code not in (NOT_HOLDER.code, NOT_FOUND.code) else telling
+            if error.code == ERASED.code:
+                raise
             if not (error.retryable or isinstance(error, NotFound)) or loop.time() + _PAUSE_S >= end_s:
                 raise telling from None
         client.http.next_node(url)

@@ -141,6 +141,8 @@ async def test_erasure_destroys_every_copy_and_leaves_state_and_proofs(net: Net,
 
     first = await erase_evidence(net.accounts["a"], item.number)
     assert (first.status, first.destroyed, first.signed, first.missing) == ("erasing", True, True, ("d",))
+    # Nothing brings it back, so however patient a client is, it hears so at once.
+    net.accounts["d"].client.http.patience_s = 86_400.0
     with pytest.raises(ClientError) as caught:
         await fetch_evidence(net.accounts["d"], item.number, tmp_path / "late")
     assert caught.value.code == "E0443"
