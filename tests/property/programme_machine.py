@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from node.claims import keys
-from node.claims.application import Receipt
+from node.claims.application import Application, Receipt
 from node.claims.calendar import day_of, month_index
 from node.claims.claim_rules import ClaimRules
 from node.claims.genesis import AgeBand, Calendar, Costs, PlanTerms, Role, StepDeadlines
@@ -34,6 +34,7 @@ from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus
 from node.claims.results import ResultCode
 from node.claims.transaction import Action
 from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, person, plan
+from tests.property.programme_jury import JURY, Accepting, found_juries, qualify
 from tests.property.programme_ledger import Ledger
 from tests.property.programme_moves import ANY_TIME, EVERY, MOVES
 
@@ -77,6 +78,7 @@ def small_plans(
             objection_hours=22,
         ),
         claim_rules=rules,
+        jury=JURY,
         costs=Costs(case_cap_minor_units=case_cap, year_cap_minor_units=year_cap, sponsor=sponsor),
     )
     repaid = replace(
@@ -107,11 +109,15 @@ class ProgrammeMachine(RuleBasedStateMachine):
             case_cap=case_cap, year_cap=year_cap, sponsor=sponsor, reviewers=reviewers, waiting_days=waiting_days
         )
         self.chain = Chain(make_genesis(plans=plans, roles=ROLES))
+        self.chain.application = Application(self.chain.genesis, proofs=Accepting())
         self.ledger = Ledger(plans, self.chain.now_ms)
         self.people = 0
         self.papers: int = 100
         self.codes: dict[ResultCode, int] = {}
         self.the_first_members_join(seed)
+        found_juries(self, FIXED)
+        for member in range(1, self.people + 1):
+            qualify(self, member)
 
     # What happens.
 
@@ -223,6 +229,10 @@ class ProgrammeMachine(RuleBasedStateMachine):
         if made is not None:
             sender, action = made
             self.do(random.choice(ORGANISATIONS) if random.random() < 0.05 else sender, action)
+
+    @rule(seed=SEEDS)
+    def somebody_becomes_a_juror(self, seed: int) -> None:
+        qualify(self, Random(seed).choice(self.ledger.oracle.members).number)
 
     @rule(seed=SEEDS)
     def people_pay_or_leave(self, seed: int) -> None:

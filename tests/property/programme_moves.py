@@ -38,6 +38,7 @@ from node.claims.mutual_aid.records import ClaimRecord, load_clawback
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.transaction import Action
 from tests.factories import ORGANISATIONS, key_of, person
+from tests.property import programme_jury as jury
 
 if TYPE_CHECKING:
     from tests.property.programme_machine import ProgrammeMachine
@@ -181,7 +182,14 @@ MOVES: Final[dict[ClaimStatus, tuple[Move, ...]]] = {
         lambda m, n, r: _vote(m, n, uphold=False),
     ),
     ClaimStatus.CLAWBACK_UPHELD: (_recovered, _write_off),
-    ClaimStatus.DENIED: (_reopened,),
+    ClaimStatus.DENIED: (_reopened, jury.asked, jury.asked, jury.asked),
+    ClaimStatus.JURY_OPEN: (jury.answered, jury.answered, jury.stopped),
+    ClaimStatus.JURY_DRAWING: (jury.stopped,),
+    ClaimStatus.JURY_VOTING: (*(jury.cast,) * 8, jury.stopped),
+    ClaimStatus.JURY_REVEAL: (*(jury.revealed,) * 8, jury.stopped),
+    ClaimStatus.PANEL_COMMIT: (*(jury.cast,) * 8, jury.stopped),
+    ClaimStatus.PANEL_REVEAL: (*(jury.revealed,) * 8, jury.stopped),
+    ClaimStatus.JURY_FAILED: (jury.appealed,),
     ClaimStatus.CLOSED_DENIED: (_reopened,),
     ClaimStatus.LAPSED: (_reopened,),
     ClaimStatus.STAYED: (
@@ -189,7 +197,10 @@ MOVES: Final[dict[ClaimStatus, tuple[Move, ...]]] = {
         lambda m, n, r: ("d", LiftStay(claim=n, end=StayEnd.GRANT, order=m.paper())),
         lambda m, n, r: ("d", LiftStay(claim=n, end=StayEnd.REFUSE, order=m.paper(), clause=CLAUSE[r.plan])),
     ),
-    ClaimStatus.PAYMENT_STAYED: (lambda m, n, r: ("d", LiftStay(claim=n, end=StayEnd.RESUME, order=m.paper())),),
+    ClaimStatus.PAYMENT_STAYED: (
+        lambda m, n, r: ("d", LiftStay(claim=n, end=StayEnd.RESUME, order=m.paper())),
+        _stayed,
+    ),
 }
 ANY_TIME: Final[tuple[Move, ...]] = (
     lambda m, n, r: (_own_key(r), WithdrawClaim(claim=n)),
