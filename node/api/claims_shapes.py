@@ -276,6 +276,8 @@ class StatementView(View):
     """For whom the member pays, those who left included."""
     family_total: Money
     balance: BalanceView | None
+    refund: Money | None
+    """What the plan, when it ended, gave back to this member."""
     items: list[StatementItem]
     next: str | None
     """Cursor of the following cycles."""

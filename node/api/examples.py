@@ -225,6 +225,7 @@ STATEMENT: Final = {
     "dependants": [],
     "family_total": "0.03",
     "balance": None,
+    "refund": None,
     "items": [{**CYCLE, "charged": "0.03", "running_total": "0.03"}],
     "next": None,
 }

@@ -7,7 +7,7 @@ from typing import Final
 from node.claims.calendar import date_text, months_old
 from node.claims.ids import claim_text, member_text
 from node.claims.mutual_aid.accounts import balance_of, family_of
-from node.claims.mutual_aid.bills import bill, charged_through, cycles_of
+from node.claims.mutual_aid.bills import bill, charged_through, cycles_of, refund_of
 from node.claims.mutual_aid.records import CycleStatus, Exit, MemberRecord, load_account, the_cycle
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
@@ -113,6 +113,7 @@ def statement_view(registry: Registry, state: ReadState, number: int, member: Me
         "dependants": [{"member": member_text(one), "total": money(terms, amount)} for one, amount in family],
         "family_total": money(terms, own + sum(amount for _, amount in family)),
         "balance": account_view(registry, state, number, plan),
+        "refund": money(terms, given_back) if (given_back := refund_of(state, plan, member)) else None,
         "items": items,
         "next": str(cycles.stop) if cycles.start <= cycles.stop < stop else None,
     }

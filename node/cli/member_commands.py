@@ -294,6 +294,7 @@ def statement_sheet(record: dict[str, Any]) -> Any:
             ("units", str(record["units"])),
             ("total", money(record, "total")),
             ("with dependants", money(record, "family_total") if record["dependants"] else None),
+            ("given back", money(record, "refund") if record.get("refund") else None),
             ("balance", record["balance"] and f"{record['balance']['balance']} {record['currency']}"),
             ("in arrears", record["balance"] and record["balance"]["arrears"]),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from node.claims.calendar import date_of, day_number
+from node.claims.mutual_aid.plan_records import load_refund
 from node.claims.mutual_aid.records import CycleRecord, MemberRecord, load_plan, the_cycle
 from node.claims.registry import Plan
 from node.claims.state import ReadState
@@ -31,6 +32,16 @@ def bill(state: ReadState, plan: Plan, member: MemberRecord) -> int:
     """All shares of settled cycles so far, caps applied, minor units. Reads O(years + log cycles) records."""
     first, stop = cycles_of(state, member)
     return 0 if first >= stop else charged_through(state, plan, member, first, stop - 1)
+
+
+def refund_of(state: ReadState, plan: Plan, member: MemberRecord) -> int:
+    """What a plan that has ended gave back to the member, minor units: a part of the surplus, and shares paid back."""
+    refund = load_refund(state, plan.number)
+    if refund is None:
+        return 0
+    first, stop = cycles_of(state, member)
+    part = refund.surplus_per_unit * member.units if first <= refund.cycle < stop else 0
+    return part + charged_through(state, plan, member, max(first, refund.first_cycle), min(stop - 1, refund.cycle))
 
 
 def charged_through(state: ReadState, plan: Plan, member: MemberRecord, first: int, last: int) -> int:

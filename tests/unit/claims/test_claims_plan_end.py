@@ -16,9 +16,11 @@ from node.claims.mutual_aid.plan_actions import (
 )
 from node.claims.mutual_aid.plan_records import load_refund
 from node.claims.mutual_aid.plan_transitions import PlanStatus
-from node.claims.mutual_aid.records import load_plan, the_claim
+from node.claims.mutual_aid.records import load_counters, load_plan, the_claim
 from node.claims.mutual_aid.transitions import ClaimStatus
+from node.claims.queries import Queries
 from node.claims.results import ResultCode
+from node.claims.statement import recompute
 from node.claims.types import DAY_MS
 from node.claims.wire import encode
 from tests.factories import Chain
@@ -33,6 +35,15 @@ from tests.plan_steps import (
     suspend,
     today,
 )
+
+
+def given_back(chain: Chain) -> list[str | None]:
+    """What each member's statement says of the refund; it holds offline as well."""
+    queries, members = Queries(chain.genesis), range(1, load_counters(chain.state).next_member)
+    statements = [queries.statement(chain.state, number) for number in members]
+    assert statements == [recompute(chain.genesis, chain.state, number) for number in members]
+    return [statement["refund"] for statement in statements if statement is not None]
+
 
 # Winding down.
 
@@ -197,6 +208,7 @@ def test_the_surplus_goes_back_in_equal_parts_and_the_rest_stays() -> None:
     refund = load_refund(chain.state, 0)
     assert refund is not None
     assert (refund.surplus_per_unit, refund.shares, refund.organisations) == (3, 0, (21, 0, 0, 0))
+    assert given_back(chain) == ["0.03"] * 7
     record = load_plan(chain.state, 0)
     assert (record.surplus, record.refunds, record.sponsored) == (4, 21, 25)
 
@@ -226,6 +238,7 @@ def test_the_last_shares_before_the_announcement_are_paid_back_by_the_sponsor() 
     refund = load_refund(chain.state, 0)
     assert refund is not None
     assert (refund.shares, refund.organisations) == (7 * share, (7 * share, 0, 0, 0))
+    assert given_back(chain) == ["46285.72"] * 7
     record = load_plan(chain.state, 0)
     assert (record.refunds, record.sponsored) == (7 * share, 7 * share)
     assert list(Audit(chain.genesis, chain.state).run()) == []
