@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import rich_click as click
 
 from node.cli.base import NOT_FINAL, USAGE, CommandError, LazyGroup, output_options
+from node.cli.claim_values import about_claim, claim_values, value_options
 from node.cli.connect import Connection, make_client, node_options, send, signing_options
 from node.cli.member_commands import DEFAULT_PLAN, member_name
 
@@ -139,6 +140,7 @@ async def plan_digits(client: Client, plan: str) -> int:
 @click.option("--event-value", metavar="HEX", help="The event's value, from `weal duplicates value event`.")
 @click.option("--paper-value", multiple=True, metavar="HEX", help="A paper's value, made likewise; several.")
 @click.option("--vault", is_flag=True, help="Put the papers into the vault, encrypted; see `weal evidence`.")
+@value_options
 @OPENING_OPTION
 @output_options
 @signing_options
@@ -154,8 +156,10 @@ def file(
     event_value: str | None,
     paper_value: tuple[str, ...],
     vault: bool,
+    values: bool,
     opening: Path | None,
     wait: bool,
+    **about: Any,
 ) -> None:
     """File a member's claim.
 
@@ -165,14 +169,18 @@ def file(
       weal claim file --member 7 --plan hospital-reimbursement --ailment H01 --diagnosed 2026-03-14 \\
         --amount 1250.00 --evidence bill.pdf --evidence receipt.pdf --as a
       weal claim file --member 7 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf --vault --as a
+      weal claim file --member 7 --ailment S02 --diagnosed 2026-03-14 --evidence report.pdf \\
+        --hospital H-001 --receipt H-001 2026/000123 --as a
+
+    If the organisations have made a key, they make the values by which the event, the receipts and the files are
+    known again; a claim with one that was filed before is held. See docs/duplicates.md.
     """  # fmt: skip
     from node.claims.calendar import parse_date
     from node.claims.mutual_aid.actions import FileClaim
     from node.cli.evidence import commit_to
 
     number = int(member_name(member)[2:])
-    event = value_bytes(event_value) if event_value else b""
-    papers = paper_values(paper_value)
+    given = value_bytes(event_value) if event_value else b"", paper_values(paper_value)
     try:
         day = parse_date(diagnosed)
     except ValueError as error:
@@ -181,6 +189,9 @@ def file(
     async def run() -> Outcome:
         async with make_client(connection) as client:
             asked = 0 if amount is None else minor_units(amount, await plan_digits(client, plan))
+            event, papers = await claim_values(
+                connection, client, about_claim(about, diagnosed, ailment, evidence), given, values=values
+            )
             value, kept = (bytes(32), None) if vault else commit_to(evidence, "evidence", opening)
             if kept is not None:
                 connection.settings.note(f"what the commitment hides is in {kept}: keep it, it proves what was filed")

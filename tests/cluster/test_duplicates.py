@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from node.client.duplicates import key_state, make_values
 from node.fhir.generate import ndjson
 from node.localnet import Localnet
 from node.oprf import inputs
+from tests.cluster.promises import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PAPERS = [(ValueKind.PAPER, inputs.receipt("H-001", str(number))) for number in range(40)]
@@ -102,3 +104,29 @@ def test_an_import_recognises_the_people_whom_another_organisation_imported(tmp_
         with net.client(first) as client:
             members = len(client.get("/v1/members", limit=1_000)["data"])
         assert enrolled[0] == members > 0
+
+
+def test_a_receipt_that_another_organisation_filed_holds_the_claim(tmp_path: Path) -> None:
+    paper = tmp_path / "report.txt"
+    # A day in 2.5 seconds: cover begins the day after enrolment.
+    with Localnet(n=4, directory=tmp_path / "net", time_scale=34_560) as net:
+        make_joint_key(net)
+        first, second, *_ = net.names
+        for name, number in ((first, "1101051949"), (second, "1101051950")):
+            weal(net, name, "member", "enrol", "--birth-month", "1990-04", text=number + "\n")
+        with net.client(first) as client:
+            enrolled_ms = int(client.status()["chain_now_ms"])
+            wait_until("five days have gone", lambda: client.status()["chain_now_ms"] > enrolled_ms + 5 * 86_400_000)
+            day = datetime.fromtimestamp(client.status()["chain_now_ms"] / 1000 - 86_400, UTC).date().isoformat()
+        claims = []
+        for name, member in ((first, "1"), (second, "2")):
+            paper.write_text(f"report about {member}")
+            options = ("--ailment", "S01", "--diagnosed", day, "--accident", "--evidence", str(paper))
+            opening = ("--opening", str(tmp_path / f"{member}.json"))
+            receipt = ("--receipt", "H-001", "2026/7" if name == first else "2026-7")
+            claims.append(weal(net, name, "claim", "file", "--member", member, *options, *opening, *receipt)["claim"])
+        with net.client(first) as client:
+            states = [client.claim(claim)["status"] for claim in claims]
+        assert states[0] != "dup-hold" and states[1] == "dup-hold"
+        known = weal(net, second, "duplicates", "value", "receipt", "--issuer", "h001", "--number", "20267")
+        assert (known["first_claim"], known["latest_claim"]) == tuple(claims)

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import full_size, soak
 from benchmarks.demo_picture import excerpt, picture
 from benchmarks.health_fund import FundError, cents_of, read_fund, sample_fund, totals
+from benchmarks.keyed_values import parts
 from benchmarks.load import LoadReport, WorkerReport, percentile
 from benchmarks.report import Report
 from benchmarks.watch import MIB, Usage
@@ -113,3 +114,9 @@ def test_the_picture_keeps_the_end_and_asks_for_nothing_from_elsewhere() -> None
     svg = picture(kept)
     assert "url(" not in svg.replace("url(#", "")
     assert "@font-face" not in svg
+
+
+def test_every_party_of_a_keyed_value_is_timed() -> None:
+    timed = parts(holders=4, threshold=3, elements=2, repeat=1)
+    assert set(timed) == {"client", "each holder", "asking node", "key: deal", "key: check"}
+    assert all(value >= 0 for value in timed.values())
