@@ -235,7 +235,7 @@ class Members:
             return ResultCode.MORE_THAN_OWED
         member.account = member.account or OracleAccount(0, own=False)
         member.account.paid_in = billed - amount
-        self.fail(member, settled[-1], now)
+        self.fail(member, settled[-1], now + 1)
         return ResultCode.OK
 
     def close_balance(self, member: OracleMember) -> ResultCode:

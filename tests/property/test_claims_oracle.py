@@ -16,6 +16,8 @@ from tests.property.claims_driver import Driver, record_blocks
 @given(seed=st.integers(0, 2**32))
 @example(seed=66)
 @example(seed=102)
+@example(seed=1228)
+@example(seed=2023)
 def test_every_bill_and_total_equals_the_oracles(seed: int) -> None:
     driver = Driver(seed)
     driver.run(40)

@@ -259,7 +259,8 @@ def report(registry: Registry, scope: Scope, action: ReportArrears) -> ResultCod
         return ResultCode.MORE_THAN_OWED
     account = account or AccountRecord(plan=member.plan, paid_in=0, own=False)
     account = replace(account, paid_in=billed - action.amount)
-    _fail(registry, scope, number, account, settled[0], scope.now_ms, action.amount)
+    # From the next block on: else another action of this one could find the time over, or not.
+    _fail(registry, scope, number, account, settled[0], scope.now_ms + 1, action.amount)
     return ResultCode.OK
 
 

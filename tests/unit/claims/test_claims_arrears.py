@@ -139,7 +139,7 @@ def test_arrears_are_reported_by_the_organisation_that_collects() -> None:
     assert reports(chain, 3, SHARE + 5) == ResultCode.OK
     account = load_account(chain.state, 3)
     assert account is not None
-    assert account.removal_ms == chain.now_ms + 3 * DAY_MS
+    assert account.removal_ms == chain.now_ms + 1 + 3 * DAY_MS
     chain.wait(days=4)
     assert the_member(chain.state, 3).exit is Exit.REMOVED
     assert chain.do("a", CloseBalance(member=3, receipt=person(1))).code == ResultCode.NO_BALANCE
