@@ -18,6 +18,7 @@ from tests.property.claims_driver import Driver, record_blocks
 @example(seed=102)
 @example(seed=1228)
 @example(seed=2023)
+@example(seed=2162)
 def test_every_bill_and_total_equals_the_oracles(seed: int) -> None:
     driver = Driver(seed)
     driver.run(40)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from node.claims import keys
 from node.claims.calendar import years_old
 from node.claims.events import EventKind
 from node.claims.genesis import Ailment, Benefit, Role, Tier
@@ -33,6 +34,7 @@ from node.claims.nullifiers.holders import values_problem
 from node.claims.registry import Plan, Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
+from node.claims.wire import decode_trusted
 
 LOOK_BACK: Final = 100
 """Newest claims of a member among which an open one is looked for, and a person's earlier records in a plan."""
@@ -158,17 +160,18 @@ def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> Resul
 
 
 def _records_of(scope: Scope, member: MemberRecord) -> list[MemberRecord]:
-    """The person's records in the plan, this one first: who moves or comes back does not begin anew with claims."""
-    records = [member]
-    for link in ("came_from", "moved_to"):
-        number = getattr(member, link)
-        for _ in range(LOOK_BACK):
-            record = load_member(scope.state, number)
-            if record is None:
-                break
-            if record.plan == member.plan:
-                records.append(record)
-            number = getattr(record, link)
+    """The person's records in the plan, the newest first: who moves or comes back does not begin anew with claims."""
+    raw = scope.state.get(keys.person(member.plan, member.person))
+    if raw is None:
+        return [member]
+    records, number = [], int(decode_trusted(tuple[int], raw)[0])
+    for _ in range(LOOK_BACK):
+        record = load_member(scope.state, number)
+        if record is None:
+            break
+        if record.plan == member.plan:
+            records.append(record)
+        number = record.came_from
     return records
 
 
