@@ -35,7 +35,7 @@ Sign = Callable[[bytes], Signature]
 """Sign with this replica's node key. Deterministic, as Ed25519 is: the same slot gives the same bytes."""
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """Base of all messages, blocks and certificates: a msgpack array in field order.
 
     Field order is wire order and part of the protocol; golden files pin it.

@@ -33,8 +33,9 @@ from node.claims.results import describe, is_inadmissible
 from node.claims.transaction import Transaction
 from node.claims.wire import decode_trusted, encode
 from node.errors import StoreError
+from node.overlay import Overlay
 from node.rows import receipts_key, transaction_key
-from node.state import Overlay, StateDatabase
+from node.state import StateDatabase
 from node.store import BlockStore
 
 MAX_EXECUTED: Final = 24

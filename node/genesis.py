@@ -23,6 +23,7 @@ from node.claims.application import Application
 from node.claims.genesis import Genesis, Organisation, PlanTerms, read_ailments
 from node.claims.genesis_checks import check_genesis, plan_from_mapping
 from node.claims.plain import BadValue, from_plain, to_plain
+from node.claims.state import EncodedState
 from node.errors import ConfigError
 from node.lines import find_json_line, find_toml_line
 from node.merkle import state_root
@@ -98,7 +99,7 @@ def genesis_header(genesis: Genesis, members: MemberSet, state_root: bytes) -> H
     )
 
 
-class _EmptyState:
+class _EmptyState(EncodedState):
     """A state in memory, for the records of block 0."""
 
     def __init__(self) -> None:

@@ -1,9 +1,8 @@
-"""The `state` database and the drafts on top of it: one overlay per block in flight.
+"""The `state` database: the state after the last committed block.
 
-A block is executed on an overlay over its parent's overlay, or over the committed state. `root` hashes all
-its writes at once, page by page. `commit` folds the overlay into LevelDB in one atomic batch with the tip,
-so the database is always as of one block. Overlays on a committed one go on, on the database; overlays
-beside it lost, and using one is InvariantBroken.
+A block is executed on an overlay (node/overlay.py). `commit` folds the overlay into LevelDB in one atomic batch
+with the tip, so the database is always as of one block. Overlays on a committed one go on, on the database;
+overlays beside it lost, and using one is InvariantBroken.
 
 Inner nodes of the state trie live in memory (some 550 bytes for every 16 pages) and are rebuilt from the
 pages at every start, which proves against the recorded root that no page is lost or changed.
@@ -11,7 +10,6 @@ pages at every start, which proves against the recorded root that no page is los
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,23 +20,34 @@ from consensus.errors import DecodeError, InvariantBroken
 from consensus.types import Wire
 from node import merkle
 from node.cache import GenerationCache
-from node.claims.state import merge_scan
+from node.claims import wire
+from node.claims.state import R
 from node.errors import StoreError
 from node.leveldb import Database, OnWrite, Row
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
+from node.overlay import Overlay
 from node.rows import TIP, all_pages, all_records, check_meta, page_key, page_name, record_key, record_range, table_end
 
 WAY_OUT: Final = (
     "run `weal node repair --rebuild-state`, or delete this directory: either way the state is computed again "
     "from the blocks"
 )
-_ABSENT: Final = object()
 _NO_RECORD: Final = b"\xff" * 9
 """Stands in the cache for a key without a record; recognised by identity, so records may equal it."""
 _AUDIT_ROWS: Final = 200_000
 """Records that an audit holds at a time: enough that several of them share a page."""
 _CACHE_OVERHEAD: Final = 150
 """Bytes that a cached row costs beside its key and value."""
+_RECORDS_DECODED: Final = 16_384
+"""Records kept decoded: those that every block reads, and those written lately."""
+
+
+def _weight(key: bytes | str, value: bytes) -> int:
+    return len(key) + len(value) + _CACHE_OVERHEAD
+
+
+def _weight_of(rows: dict[bytes, bytes] | dict[str, bytes]) -> int:
+    return sum(map(len, rows)) + sum(map(len, rows.values())) + _CACHE_OVERHEAD * len(rows)
 
 
 class Tip(Wire, frozen=True):
@@ -50,140 +59,6 @@ class Tip(Wire, frozen=True):
     records: int
 
 
-class Overlay:
-    """Writes of one block on top of the state below. Not for use from several threads."""
-
-    def __init__(self, database: StateDatabase, parent: Overlay | None) -> None:
-        self._database = database
-        self._parent = parent
-        self._children: list[Overlay] = []
-        self._writes: dict[bytes, bytes | None] = {}
-        self._unsorted: list[bytes] = []
-        self._sorted: dict[int, list[bytes]] = {}
-        self._update: TrieUpdate | None = None
-        self._top = EMPTY
-        self._root = b""
-        self._state = "open"
-
-    # -- ReadState, WriteState
-
-    def get(self, key: bytes) -> bytes | None:
-        layer: Overlay | None = self
-        while layer is not None:
-            value = layer._writes.get(key, _ABSENT)
-            if value is not _ABSENT:
-                return value  # type: ignore[return-value]
-            layer = layer._parent
-        if self._state != "open":
-            self._refuse()
-        return self._database.record(key)
-
-    def put(self, key: bytes, value: bytes | None) -> None:
-        """Set a record; None removes it, as `delete` does."""
-        if self._children or self._state != "open":
-            self._refuse()
-        if key not in self._writes:
-            self._unsorted.append(key)
-        self._writes[key] = value
-        self._update = None
-
-    def delete(self, key: bytes) -> None:
-        self.put(key, None)
-
-    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Records with start <= key < end in key order. Do not write while iterating: collect first."""
-        if self._state != "open":
-            self._refuse()
-        parent = self._parent
-        below = self._database.scan_records(start, end) if parent is None else parent.scan(start, end)
-        mine = self._keys_between(start, end)
-        if not mine:
-            return below
-        writes = self._writes
-        return merge_scan(below, ((key, writes[key]) for key in mine))
-
-    def _keys_between(self, start: bytes, end: bytes) -> list[bytes]:
-        """Own keys in the range, sorted. Kept per table (first byte), and sorted only when somebody asks."""
-        if self._unsorted:
-            fresh: dict[int, list[bytes]] = {}
-            for key in self._unsorted:
-                fresh.setdefault(key[0] if key else 0, []).append(key)
-            self._unsorted = []
-            for table, keys in fresh.items():
-                known = self._sorted.setdefault(table, [])
-                if len(keys) > 8:
-                    known.extend(keys)
-                    known.sort()
-                else:
-                    for key in keys:
-                        insort(known, key)
-        mine: list[bytes] = []
-        for table in sorted(self._sorted):
-            if (not start or table >= start[0]) and (not end or table <= end[0]):
-                keys = self._sorted[table]
-                mine += keys[bisect_left(keys, start) : bisect_left(keys, end)]
-        return mine
-
-    # -- root
-
-    def root(self) -> bytes:
-        """State root with all writes so far. Computed once after the last write."""
-        self._apply()
-        return self._root
-
-    def _apply(self) -> TrieUpdate:
-        if self._state != "open":
-            self._refuse()
-        if self._update is None:
-            parent = self._parent
-            if parent is not None:
-                parent._apply()
-            top = self._database.top if parent is None else parent._top
-            update = TrieUpdate(self._page_below, self._inner_below)
-            self._top = update.apply(self._writes.items(), top)
-            self._update, self._root = update, merkle.root_of(self._top)
-        return self._update
-
-    def _page_below(self, name: str, expected: bytes) -> bytes:
-        layer = self._parent
-        while layer is not None:
-            assert layer._update is not None
-            page = layer._update.pages.get(name)
-            if page is not None:
-                return page
-            layer = layer._parent
-        return self._database.page(name, expected)
-
-    def _inner_below(self, name: str) -> Inner | None:
-        layer = self._parent
-        while layer is not None:
-            assert layer._update is not None
-            node = layer._update.inner.get(name, _ABSENT)
-            if node is not _ABSENT:
-                return node  # type: ignore[return-value]
-            layer = layer._parent
-        return self._database.inner.get(name)
-
-    # -- end of life
-
-    def discard(self) -> None:
-        """Throw the writes away, and every overlay on top."""
-        if self._state == "open":
-            siblings = self._database.overlays if self._parent is None else self._parent._children
-            siblings.remove(self)
-            self._end("discarded")
-
-    def _end(self, state: str) -> None:
-        for child in self._children:
-            child._end(state)
-        self._state, self._children, self._parent = state, [], None
-        self._writes, self._unsorted, self._sorted, self._update = {}, [], {}, None
-
-    def _refuse(self) -> None:
-        what = "has another block on top and is frozen" if self._state == "open" else f"was {self._state}"
-        raise InvariantBroken(f"this overlay {what}")
-
-
 class StateView:
     """The state as of the last committed block, whichever that is at the time of the call."""
 
@@ -192,6 +67,9 @@ class StateView:
 
     def get(self, key: bytes) -> bytes | None:
         return self._database.record(key)
+
+    def load(self, key: bytes, kind: type[R]) -> R | None:
+        return self._database.load(key, kind)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Records with start <= key < end in key order, all as of the moment of the first one."""
@@ -204,8 +82,9 @@ class StateDatabase:
     def __init__(self, database: Database, genesis: bytes, cache_bytes: int) -> None:
         self._db = database
         check_meta(database, genesis)
-        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 2)
-        self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes // 2)
+        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 2, _weight)
+        self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes // 2, _weight)
+        self._decoded: GenerationCache[bytes, wire.Wire] = GenerationCache(_RECORDS_DECODED)
         self._floors: dict[bytes, bytes] = {}
         """Table -> no record of it has a lower key. A queue is read from its beginning, where LevelDB holds a mark for
         each row that is gone: without this, every block steps over those of thousands of blocks before it."""
@@ -283,13 +162,20 @@ class StateDatabase:
         value = self._records.get(key)
         if value is None:
             value = self._db.get(record_key(key))
-            self._cache_record(key, value)
+            self._records.put(key, _NO_RECORD if value is None else value)
             return value
         return None if value is _NO_RECORD else value
 
-    def _cache_record(self, key: bytes, value: bytes | None) -> None:
-        kept = _NO_RECORD if value is None else value
-        self._records.put(key, kept, len(key) + len(kept) + _CACHE_OVERHEAD)
+    def load(self, key: bytes, kind: type[R]) -> R | None:
+        """The committed record at `key`, decoded."""
+        record = self._decoded.get(key)
+        if record is None:
+            value = self.record(key)
+            if value is None:
+                return None
+            record = wire.decode_trusted(kind, value)
+            self._decoded.put(key, record)
+        return record  # type: ignore[return-value]
 
     def scan_records(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Committed records with start <= key < end in key order, all as of the moment of the first one."""
@@ -310,7 +196,7 @@ class StateDatabase:
         page = self._pages.get(name)
         if page is None:
             page = self._page_from_disk(name, expected)
-            self._pages.put(name, page, len(page) + _CACHE_OVERHEAD)
+            self._pages.put(name, page)
         return page
 
     def _page_from_disk(self, name: str, expected: bytes) -> bytes:
@@ -386,16 +272,18 @@ class StateDatabase:
 
     def _fold(self, overlay: Overlay, update: TrieUpdate, tip: Tip) -> None:
         """The same in memory, and overlays that were on this one move down; those beside it end."""
-        floors = self._floors
-        for key, value in overlay._writes.items():
-            self._cache_record(key, value)
-            if key[:1] in floors and value is not None and key < floors[key[:1]]:
-                floors[key[:1]] = key
-        for name, page in update.pages.items():
-            if page:
-                self._pages.put(name, page, len(page) + _CACHE_OVERHEAD)
-            else:
-                self._pages.discard(name)
+        writes, floors = overlay._writes, self._floors
+        records = {key: _NO_RECORD if value is None else value for key, value in writes.items()}
+        self._records.put_many(records, _weight_of(records))
+        for key in writes.keys() - overlay._objects.keys():
+            self._decoded.discard(key)
+        self._decoded.put_many(overlay._objects, len(overlay._objects))
+        for key in [key for key in writes if key[:1] in floors and writes[key] is not None]:
+            floors[key[:1]] = min(key, floors[key[:1]])
+        pages = {name: page for name, page in update.pages.items() if page}
+        self._pages.put_many(pages, _weight_of(pages))
+        for name in update.pages.keys() - pages.keys():
+            self._pages.discard(name)
         for name, node in update.inner.items():
             if node is None:
                 self.inner.pop(name, None)

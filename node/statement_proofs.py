@@ -7,7 +7,7 @@ from typing import Any
 
 from node.claims.genesis import Genesis
 from node.claims.invariants import InvariantBroken
-from node.claims.state import ReadState
+from node.claims.state import EncodedReads, ReadState
 from node.claims.statement import CannotFollow, recompute
 from node.errors import Unavailable
 from node.proofs import FORMAT, MAX_PROOF_BYTES, BadProof, ProofBundle, Proven, RecordProof, RecordsProof, encode_bundle
@@ -15,7 +15,7 @@ from node.state import StateDatabase
 from node.store import BlockStore
 
 
-class _Recording:
+class _Recording(EncodedReads):
     """A state that remembers what was read, in the order of first reading."""
 
     def __init__(self, below: ReadState) -> None:

@@ -23,6 +23,7 @@ from node.claims.genesis import (
 )
 from node.claims.genesis_checks import plan_from_mapping
 from node.claims.mutual_aid.actions import NewMember
+from node.claims.state import EncodedState
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
 from node.jury_proofs import Proofs
@@ -86,7 +87,7 @@ def make_genesis(
     )
 
 
-class MemoryState:
+class MemoryState(EncodedState):
     """A WriteState in memory. Keys are put in order when somebody scans, not at each write."""
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ from consensus.codec import encode
 from node import merkle
 from node.claims import keys
 from node.claims.application import Application, BlockContext
+from node.claims.state import EncodedState
 from node.genesis import genesis_header, member_set
 from node.leveldb import Database, Row
 from node.merkle import ENTRY_BYTES, PAGE_ENTRIES
@@ -152,7 +153,7 @@ def _cut(name: str, entries: list[bytes], low: int, high: int) -> Iterator[tuple
         low = end
 
 
-class FillState:
+class FillState(EncodedState):
     """The state as the application sees it while it enrols: hot records in memory, cold ones gone once written."""
 
     def __init__(self, spool: Spool) -> None:

@@ -14,7 +14,8 @@ import msgspec
 
 from node.claims.application import Application
 from node.leveldb import Row
-from node.state import Overlay, StateDatabase
+from node.overlay import Overlay
+from node.state import StateDatabase
 
 
 class Times(msgspec.Struct):

@@ -34,7 +34,7 @@ from node.claims.results import ResultCode
 from node.claims.state import Draft, ReadState, WriteState
 from node.claims.transaction import Action, Transaction
 from node.claims.types import NO_ORGANISATION
-from node.claims.wire import Wire, encode
+from node.claims.wire import Wire
 
 _CLOCK = Sender(NO_ORGANISATION, 0)
 
@@ -163,7 +163,7 @@ class Application:
         if code or record is None:
             return Receipt(transaction=transaction.id, code=code.value, detail="", events=())
         # The sequence is used whatever comes of the actions: a refusal is final too.
-        state.put(keys.sender(transaction.sender), encode(use_sequence(record, transaction.sequence)))
+        state.store(keys.sender(transaction.sender), use_sequence(record, transaction.sequence))
         draft = Draft(state)
         scope = Scope(draft, block, Sender(record.organisation, record.member))
         for index, action in enumerate(transaction.actions):

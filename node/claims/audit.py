@@ -43,7 +43,7 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
 from node.claims.registry import Plan, Registry
-from node.claims.state import ReadState
+from node.claims.state import EncodedReads, ReadState
 from node.claims.wire import decode_trusted
 
 Progress = Callable[[str, int], None]
@@ -62,7 +62,7 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
 
 
-class _Cached:
+class _Cached(EncodedReads):
     """The state, with the few records kept in memory that every bill needs."""
 
     def __init__(self, state: ReadState) -> None:

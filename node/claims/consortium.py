@@ -20,7 +20,7 @@ from node.claims.module import ActionHandler, Module, Scope
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.state import ReadState
-from node.claims.wire import Wire, decode_trusted, encode
+from node.claims.wire import Wire, encode
 
 WINDOW: Final = 1_024
 _WINDOW_BYTES: Final = WINDOW // 8
@@ -79,8 +79,7 @@ class EvidenceRecord(Wire, frozen=True, kw_only=True):
 
 
 def load_sender(state: ReadState, public_key: bytes) -> SenderRecord | None:
-    raw = state.get(keys.sender(public_key))
-    return None if raw is None else decode_trusted(SenderRecord, raw)
+    return state.load(keys.sender(public_key), SenderRecord)
 
 
 def sequence_problem(record: SenderRecord, sequence: int) -> ResultCode:

@@ -19,7 +19,7 @@ from node.claims.calendar import day_of, next_day_of_month, start_of
 from node.claims.genesis import AgeBand, Ailment, Genesis, PlanTerms, Role
 from node.claims.governance import voters
 from node.claims.invariants import InvariantBroken
-from node.claims.state import ReadState
+from node.claims.state import EncodedReads, ReadState
 from node.claims.types import DAY_MS, MAX_PLANS
 from node.claims.wire import Wire, decode_trusted, encode
 
@@ -144,8 +144,8 @@ class Registry:
 
     def find(self, state: ReadState, code: str) -> Plan | None:
         """The plan with this code, if there is one."""
-        raw = state.get(keys.plan_code(code)) if code.isascii() else None
-        return None if raw is None else self.plan(state, decode_trusted(PlanNumber, raw).plan)
+        found = state.load(keys.plan_code(code), PlanNumber) if code.isascii() else None
+        return None if found is None else self.plan(state, found.plan)
 
     def plan_or_none(self, state: ReadState, number: int) -> Plan | None:
         """As `plan`, for a number from outside."""
@@ -198,7 +198,7 @@ def plan_rows(number: int, versions: Sequence[PlanTerms]) -> Iterator[tuple[byte
     yield keys.plan_code(code), encode(PlanNumber(plan=number))
 
 
-class GenesisPlans:
+class GenesisPlans(EncodedReads):
     """The plans of the genesis as a state that can only be read: for who has a genesis file and no node."""
 
     def __init__(self, registry: Registry) -> None:

@@ -6,8 +6,18 @@ gives implementations over LevelDB (`node/state.py`); tests use `MemoryState`-li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol, TypeVar
+
+from node.claims.invariants import InvariantBroken
+from node.claims.wire import Wire, decode_trusted, encode
+
+R = TypeVar("R", bound=Wire)
+
+Value = bytes | Wire | None
+"""What a draft holds for a key: the record's bytes, the record itself, not encoded yet, or None: it is gone."""
+
+ABSENT: Final = object()
 
 
 class ReadState(Protocol):
@@ -15,6 +25,10 @@ class ReadState(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """The record at `key`, or None."""
+        ...
+
+    def load(self, key: bytes, kind: type[R]) -> R | None:
+        """The record at `key` decoded, or None. What was decoded lately is not decoded again."""
         ...
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -25,9 +39,48 @@ class ReadState(Protocol):
 class WriteState(ReadState, Protocol):
     def put(self, key: bytes, value: bytes) -> None: ...
 
+    def store(self, key: bytes, record: Wire) -> None:
+        """As `put`; the record is encoded when somebody wants its bytes, once for all writes of a block to it."""
+        ...
+
+    def take(self, writes: Mapping[bytes, Value]) -> None:
+        """Many at once."""
+        ...
+
     def delete(self, key: bytes) -> None:
         """Remove the record if it is there."""
         ...
+
+
+class EncodedReads:
+    """`load` for a state that holds bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        raise NotImplementedError
+
+    def load(self, key: bytes, kind: type[R]) -> R | None:
+        raw = self.get(key)
+        return None if raw is None else decode_trusted(kind, raw)
+
+
+class EncodedState(EncodedReads):
+    """`store` and `take` as well."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        raise NotImplementedError
+
+    def delete(self, key: bytes) -> None:
+        raise NotImplementedError
+
+    def store(self, key: bytes, record: Wire) -> None:
+        self.put(key, encode(record))
+
+    def take(self, writes: Mapping[bytes, Value]) -> None:
+        for key, value in writes.items():
+            if value is None:
+                self.delete(key)
+            else:
+                self.put(key, value if isinstance(value, bytes) else encode(value))
 
 
 class Draft:
@@ -35,15 +88,28 @@ class Draft:
 
     def __init__(self, below: WriteState) -> None:
         self._below = below
-        self._writes: dict[bytes, bytes | None] = {}
+        self._writes: dict[bytes, Value] = {}
 
     def get(self, key: bytes) -> bytes | None:
-        if key in self._writes:
-            return self._writes[key]
-        return self._below.get(key)
+        value = self._writes.get(key, ABSENT)
+        if value is ABSENT:
+            return self._below.get(key)
+        return value if value is None or isinstance(value, bytes) else encode(value)
+
+    def load(self, key: bytes, kind: type[R]) -> R | None:
+        value = self._writes.get(key, ABSENT)
+        if value is ABSENT:
+            return self._below.load(key, kind)
+        return decode_trusted(kind, value) if isinstance(value, bytes) else value  # type: ignore[return-value]
 
     def put(self, key: bytes, value: bytes) -> None:
         self._writes[key] = value
+
+    def store(self, key: bytes, record: Wire) -> None:
+        self._writes[key] = record
+
+    def take(self, writes: Mapping[bytes, Value]) -> None:
+        self._writes.update(writes)
 
     def delete(self, key: bytes) -> None:
         self._writes[key] = None
@@ -53,15 +119,19 @@ class Draft:
         if not mine:
             yield from self._below.scan(start, end)
             return
-        yield from merge_scan(self._below.scan(start, end), ((key, self._writes[key]) for key in mine))
+        yield from merge_scan(self._below.scan(start, end), ((key, self.get(key)) for key in mine))
 
     def apply(self) -> None:
         """Write everything through to the state below."""
-        for key, value in self._writes.items():
-            if value is None:
-                self._below.delete(key)
-            else:
-                self._below.put(key, value)
+        self._below.take(self._writes)
+
+
+def require(state: ReadState, key: bytes, kind: type[R]) -> R:
+    """A record that another record of ours names."""
+    record = state.load(key, kind)
+    if record is None:
+        raise InvariantBroken(f"the state has no record at {key.hex()}, which another record needs")
+    return record
 
 
 def merge_scan(

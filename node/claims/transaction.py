@@ -167,7 +167,7 @@ Action = (
 """Tagged by integers: consortium 1-19, mutual aid 20-119, evidence 120-139, duplicates 140-149."""
 
 
-class Transaction(Wire, frozen=True, kw_only=True, dict=True):
+class Transaction(Wire, frozen=True, kw_only=True, dict=True, gc=True):
     """Field order is wire order. `dict` is for the cached properties and is not encoded."""
 
     genesis: Commitment

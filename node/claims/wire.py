@@ -17,7 +17,7 @@ encode = msgspec.msgpack.encode
 _DECODERS: dict[object, msgspec.msgpack.Decoder[object]] = {}
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A msgpack array in field order. Field order is part of the chain format; golden files pin it."""
 
 

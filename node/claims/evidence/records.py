@@ -101,8 +101,7 @@ def next_status(status: ItemStatus | None, what: EventKind) -> ItemStatus:
 
 
 def load_item(state: ReadState, number: int) -> ItemRecord | None:
-    raw = state.get(keys.item(number))
-    return None if raw is None else decode_trusted(ItemRecord, raw)
+    return state.load(keys.item(number), ItemRecord)
 
 
 def the_item(state: ReadState, number: int) -> ItemRecord:
@@ -114,7 +113,7 @@ def the_item(state: ReadState, number: int) -> ItemRecord:
 
 
 def save_item(scope: Scope, number: int, item: ItemRecord) -> None:
-    scope.state.put(keys.item(number), encode(item))
+    scope.state.store(keys.item(number), item)
     scope.touch("evidence", number)
 
 
@@ -129,8 +128,7 @@ def save_item_of(scope: Scope, commitment: bytes, number: int) -> None:
 
 
 def load_grant(state: ReadState, item: int, key: bytes) -> GrantRecord | None:
-    raw = state.get(keys.grant(item, key))
-    return None if raw is None else decode_trusted(GrantRecord, raw)
+    return state.load(keys.grant(item, key), GrantRecord)
 
 
 def load_item_counter(state: ReadState) -> int:

@@ -10,7 +10,7 @@ from node.claims.events import EventKind
 from node.claims.module import InvariantBroken, Scope
 from node.claims.state import ReadState
 from node.claims.types import NO_ORGANISATION
-from node.claims.wire import Wire, decode_trusted, encode
+from node.claims.wire import Wire, decode_trusted
 
 
 class JurorStatus(IntEnum):
@@ -265,12 +265,11 @@ class DealingRecord(Wire, frozen=True, kw_only=True):
 
 
 def load_juror(state: ReadState, member: int) -> JurorRecord | None:
-    raw = state.get(keys.juror(member))
-    return None if raw is None else decode_trusted(JurorRecord, raw)
+    return state.load(keys.juror(member), JurorRecord)
 
 
 def save_juror(scope: Scope, member: int, juror: JurorRecord) -> None:
-    scope.state.put(keys.juror(member), encode(juror))
+    scope.state.store(keys.juror(member), juror)
 
 
 def load_pool(state: ReadState, plan: int) -> PoolRecord:
@@ -279,7 +278,7 @@ def load_pool(state: ReadState, plan: int) -> PoolRecord:
 
 
 def save_pool(scope: Scope, plan: int, pool: PoolRecord) -> None:
-    scope.state.put(keys.jury_pool(plan), encode(pool))
+    scope.state.store(keys.jury_pool(plan), pool)
 
 
 def load_seat(state: ReadState, plan: int, seat: int) -> int:
@@ -289,18 +288,15 @@ def load_seat(state: ReadState, plan: int, seat: int) -> int:
 
 
 def load_bank(state: ReadState, plan: int, version: int) -> BankRecord | None:
-    raw = state.get(keys.exam_bank(plan, version))
-    return None if raw is None else decode_trusted(BankRecord, raw)
+    return state.load(keys.exam_bank(plan, version), BankRecord)
 
 
 def load_jury_keys(state: ReadState, organisation: int) -> JuryKeysRecord | None:
-    raw = state.get(keys.jury_keys(organisation))
-    return None if raw is None else decode_trusted(JuryKeysRecord, raw)
+    return state.load(keys.jury_keys(organisation), JuryKeysRecord)
 
 
 def load_case(state: ReadState, claim: int) -> CaseRecord | None:
-    raw = state.get(keys.jury_case(claim))
-    return None if raw is None else decode_trusted(CaseRecord, raw)
+    return state.load(keys.jury_case(claim), CaseRecord)
 
 
 def the_case(state: ReadState, claim: int) -> CaseRecord:
@@ -312,12 +308,11 @@ def the_case(state: ReadState, claim: int) -> CaseRecord:
 
 
 def save_case(scope: Scope, claim: int, case: CaseRecord) -> None:
-    scope.state.put(keys.jury_case(claim), encode(case))
+    scope.state.store(keys.jury_case(claim), case)
 
 
 def load_round(state: ReadState, claim: int, number: int) -> RoundRecord | None:
-    raw = state.get(keys.jury_round(claim, number))
-    return None if raw is None else decode_trusted(RoundRecord, raw)
+    return state.load(keys.jury_round(claim, number), RoundRecord)
 
 
 def the_round(state: ReadState, claim: int, number: int) -> RoundRecord:
@@ -329,7 +324,7 @@ def the_round(state: ReadState, claim: int, number: int) -> RoundRecord:
 
 
 def save_round(scope: Scope, claim: int, number: int, record: RoundRecord) -> None:
-    scope.state.put(keys.jury_round(claim, number), encode(record))
+    scope.state.store(keys.jury_round(claim, number), record)
 
 
 def load_jury_tally(state: ReadState, claim: int, number: int) -> TallyRecord:
@@ -338,13 +333,11 @@ def load_jury_tally(state: ReadState, claim: int, number: int) -> TallyRecord:
 
 
 def load_ballot(state: ReadState, claim: int, number: int, juror: int) -> BallotRecord | None:
-    raw = state.get(keys.ballot(claim, number, juror))
-    return None if raw is None else decode_trusted(BallotRecord, raw)
+    return state.load(keys.ballot(claim, number, juror), BallotRecord)
 
 
 def load_draw(state: ReadState, claim: int, number: int, attempt: int) -> DrawRecord | None:
-    raw = state.get(keys.jury_draw(claim, number, attempt))
-    return None if raw is None else decode_trusted(DrawRecord, raw)
+    return state.load(keys.jury_draw(claim, number, attempt), DrawRecord)
 
 
 def the_draw(state: ReadState, claim: int, number: int, attempt: int) -> DrawRecord:
@@ -356,4 +349,4 @@ def the_draw(state: ReadState, claim: int, number: int, attempt: int) -> DrawRec
 
 
 def save_draw(scope: Scope, claim: int, number: int, attempt: int, draw: DrawRecord) -> None:
-    scope.state.put(keys.jury_draw(claim, number, attempt), encode(draw))
+    scope.state.store(keys.jury_draw(claim, number, attempt), draw)

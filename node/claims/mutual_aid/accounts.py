@@ -28,7 +28,6 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.registry import Registry
 from node.claims.state import ReadState
-from node.claims.wire import encode
 
 MAX_DEPENDANTS: Final = 32
 _ROW: Final = b"\x90"
@@ -105,7 +104,7 @@ def unwatch(scope: Scope, number: int, account: AccountRecord) -> AccountRecord:
 
 
 def save_account(scope: Scope, number: int, account: AccountRecord) -> None:
-    scope.state.put(keys.account(number), encode(account))
+    scope.state.store(keys.account(number), account)
 
 
 def close_account(scope: Scope, number: int, account: AccountRecord) -> None:

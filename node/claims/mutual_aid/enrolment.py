@@ -113,7 +113,7 @@ def _enrol_one(registry: Registry, scope: Scope, batch: _Batch, entry: NewMember
         if len(entry.key) != 32 or state.get(keys.sender(entry.key)) is not None:
             return ResultCode.KEY_IN_USE
         account = SenderRecord(organisation=scope.sender.organisation, member=number, highest=0, window=b"")
-        state.put(keys.sender(entry.key), encode(account))
+        state.store(keys.sender(entry.key), account)
     # Whole days, from the day after enrolment: an accident or diagnosis earlier the same day is not covered.
     cover_day = batch.day + max(1, terms.waiting_days)
     member = new_record(

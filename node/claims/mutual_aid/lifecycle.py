@@ -19,7 +19,6 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
 from node.claims.types import NO_ORGANISATION
-from node.claims.wire import encode
 
 STATUSES: Final = max(ClaimStatus) + 1
 
@@ -29,7 +28,7 @@ def open_claim(scope: Scope, number: int, claim: ClaimRecord, what: EventKind) -
     claim = replace(claim, status=TRANSITIONS[None, what])
     scope.schedule(DEADLINE_OF[claim.status], claim.deadline_ms, number)
     _count(scope, claim.plan, None, claim.status)
-    scope.state.put(keys.claim(number), encode(claim))
+    scope.state.store(keys.claim(number), claim)
     scope.emit(
         what,
         plan=claim.plan,
@@ -79,7 +78,7 @@ def move(
         changed_ms=scope.now_ms if at_ms is None else at_ms,
         **changes,
     )
-    scope.state.put(keys.claim(number), encode(moved))
+    scope.state.store(keys.claim(number), moved)
     named = assigned if actor is None else actor
     scope.emit(what, plan=claim.plan, subject=number, organisation=named, value=value)
     return moved

@@ -13,7 +13,7 @@ from node.claims.events import EventKind
 from node.claims.module import Scope
 from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.records import DayChange, Exit, MemberRecord, load_cohorts
-from node.claims.wire import decode_trusted, encode
+from node.claims.wire import decode_trusted
 
 
 def end_membership(
@@ -53,10 +53,10 @@ def _book_exit(scope: Scope, member: MemberRecord, until_day: int, sign: int) ->
 def change_head_count(scope: Scope, plan: int, day: int, organisation: int, change: int) -> None:
     """From 00:00 of `day`, `change` more units of members of `organisation` share the plan's cost."""
     key = keys.day_change(plan, day, organisation)
-    raw = scope.state.get(key)
-    total = change + (decode_trusted(DayChange, raw).change if raw is not None else 0)
+    booked = scope.state.load(key, DayChange)
+    total = change + (booked.change if booked is not None else 0)
     if total:
-        scope.state.put(key, encode(DayChange(change=total)))
+        scope.state.store(key, DayChange(change=total))
     else:
         scope.state.delete(key)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 from node.claims import keys
-from node.claims.module import InvariantBroken, Scope
+from node.claims.module import Scope
 from node.claims.mutual_aid.plan_transitions import PlanStatus, ProposalStatus
-from node.claims.state import ReadState
+from node.claims.state import ReadState, require
 from node.claims.types import NO_ORGANISATION
-from node.claims.wire import Wire, decode_trusted, encode
+from node.claims.wire import Wire
 
 
 class LifeRecord(Wire, frozen=True, kw_only=True):
@@ -94,42 +94,33 @@ class GovernanceRecord(Wire, frozen=True, kw_only=True):
 
 
 def load_life(state: ReadState, plan: int) -> LifeRecord:
-    return decode_trusted(LifeRecord, _present(state, keys.plan_life(plan)))
+    return require(state, keys.plan_life(plan), LifeRecord)
 
 
 def save_life(scope: Scope, plan: int, life: LifeRecord) -> None:
-    scope.state.put(keys.plan_life(plan), encode(life))
+    scope.state.store(keys.plan_life(plan), life)
     scope.touch("plan", plan)
 
 
 def load_refund(state: ReadState, plan: int) -> RefundRecord | None:
-    raw = state.get(keys.plan_refund(plan))
-    return None if raw is None else decode_trusted(RefundRecord, raw)
+    return state.load(keys.plan_refund(plan), RefundRecord)
 
 
 def load_proposal(state: ReadState, number: int) -> ProposalRecord | None:
-    raw = state.get(keys.proposal(number))
-    return None if raw is None else decode_trusted(ProposalRecord, raw)
+    return state.load(keys.proposal(number), ProposalRecord)
 
 
 def the_proposal(state: ReadState, number: int) -> ProposalRecord:
-    return decode_trusted(ProposalRecord, _present(state, keys.proposal(number)))
+    return require(state, keys.proposal(number), ProposalRecord)
 
 
 def save_proposal(scope: Scope, number: int, proposal: ProposalRecord) -> None:
-    scope.state.put(keys.proposal(number), encode(proposal))
+    scope.state.store(keys.proposal(number), proposal)
 
 
 def load_governance(state: ReadState) -> GovernanceRecord:
-    return decode_trusted(GovernanceRecord, _present(state, keys.governance))
+    return require(state, keys.governance, GovernanceRecord)
 
 
 def save_governance(scope: Scope, record: GovernanceRecord) -> None:
-    scope.state.put(keys.governance, encode(record))
-
-
-def _present(state: ReadState, key: bytes) -> bytes:
-    raw = state.get(key)
-    if raw is None:
-        raise InvariantBroken(f"the state has no record at {key.hex()}, which another record needs")
-    return raw
+    scope.state.store(keys.governance, record)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 from node.claims import keys
-from node.claims.module import InvariantBroken, Scope
+from node.claims.module import Scope
 from node.claims.mutual_aid.transitions import ClaimStatus
-from node.claims.state import ReadState
+from node.claims.state import ReadState, require
 from node.claims.types import NO_ORGANISATION
-from node.claims.wire import Wire, decode_trusted, encode
+from node.claims.wire import Wire
 
 
 class Counters(Wire, frozen=True, kw_only=True):
@@ -346,105 +346,92 @@ class CaseRow(Wire, frozen=True, kw_only=True):
 
 
 def load_member(state: ReadState, number: int) -> MemberRecord | None:
-    raw = state.get(keys.member(number))
-    return None if raw is None else decode_trusted(MemberRecord, raw)
+    return state.load(keys.member(number), MemberRecord)
 
 
 def load_claim(state: ReadState, number: int) -> ClaimRecord | None:
-    raw = state.get(keys.claim(number))
-    return None if raw is None else decode_trusted(ClaimRecord, raw)
+    return state.load(keys.claim(number), ClaimRecord)
 
 
 def load_clawback(state: ReadState, claim: int) -> ClawbackRecord | None:
-    raw = state.get(keys.clawback(claim))
-    return None if raw is None else decode_trusted(ClawbackRecord, raw)
+    return state.load(keys.clawback(claim), ClawbackRecord)
 
 
 def load_cycle(state: ReadState, plan: int, number: int) -> CycleRecord | None:
-    raw = state.get(keys.cycle(plan, number))
-    return None if raw is None else decode_trusted(CycleRecord, raw)
+    return state.load(keys.cycle(plan, number), CycleRecord)
 
 
 def load_counters(state: ReadState) -> Counters:
-    return decode_trusted(Counters, _present(state, keys.counters))
+    return require(state, keys.counters, Counters)
 
 
 def load_plan(state: ReadState, plan: int) -> PlanState:
-    return decode_trusted(PlanState, _present(state, keys.plan_state(plan)))
+    return require(state, keys.plan_state(plan), PlanState)
 
 
 def load_tally(state: ReadState, plan: int) -> PlanTally:
-    return decode_trusted(PlanTally, _present(state, keys.plan_tally(plan)))
+    return require(state, keys.plan_tally(plan), PlanTally)
 
 
 def load_cohorts(state: ReadState, plan: int) -> Cohorts | None:
     """None: the plan has no yearly cap."""
-    raw = state.get(keys.cohorts(plan))
-    return None if raw is None else decode_trusted(Cohorts, raw)
+    return state.load(keys.cohorts(plan), Cohorts)
 
 
 def load_receivables(state: ReadState, plan: int) -> Receivables:
-    return decode_trusted(Receivables, _present(state, keys.receivables(plan)))
+    return require(state, keys.receivables(plan), Receivables)
 
 
 def load_account(state: ReadState, number: int) -> AccountRecord | None:
-    raw = state.get(keys.account(number))
-    return None if raw is None else decode_trusted(AccountRecord, raw)
+    return state.load(keys.account(number), AccountRecord)
 
 
 def the_member(state: ReadState, number: int) -> MemberRecord:
     """A member that a record of ours names."""
-    return decode_trusted(MemberRecord, _present(state, keys.member(number)))
+    return require(state, keys.member(number), MemberRecord)
 
 
 def the_claim(state: ReadState, number: int) -> ClaimRecord:
     """A claim that a record of ours names."""
-    return decode_trusted(ClaimRecord, _present(state, keys.claim(number)))
+    return require(state, keys.claim(number), ClaimRecord)
 
 
 def the_clawback(state: ReadState, claim: int) -> ClawbackRecord:
     """The clawback of a claim that says it has one."""
-    return decode_trusted(ClawbackRecord, _present(state, keys.clawback(claim)))
+    return require(state, keys.clawback(claim), ClawbackRecord)
 
 
 def the_cycle(state: ReadState, plan: int, number: int) -> CycleRecord:
     """A cycle that a record of ours names."""
-    return decode_trusted(CycleRecord, _present(state, keys.cycle(plan, number)))
+    return require(state, keys.cycle(plan, number), CycleRecord)
 
 
 def save_member(scope: Scope, number: int, member: MemberRecord) -> None:
-    scope.state.put(keys.member(number), encode(member))
+    scope.state.store(keys.member(number), member)
 
 
 def save_plan(scope: Scope, plan: int, record: PlanState) -> None:
     """Every write of a plan's money marks it for the invariants at the end of the block."""
-    scope.state.put(keys.plan_state(plan), encode(record))
+    scope.state.store(keys.plan_state(plan), record)
     scope.touch("plan", plan)
 
 
 def save_cycle(scope: Scope, plan: int, number: int, cycle: CycleRecord) -> None:
-    scope.state.put(keys.cycle(plan, number), encode(cycle))
+    scope.state.store(keys.cycle(plan, number), cycle)
 
 
 def save_cohorts(scope: Scope, plan: int, cohorts: Cohorts) -> None:
-    scope.state.put(keys.cohorts(plan), encode(cohorts))
+    scope.state.store(keys.cohorts(plan), cohorts)
 
 
 def save_receivables(scope: Scope, plan: int, receivables: Receivables) -> None:
-    scope.state.put(keys.receivables(plan), encode(receivables))
+    scope.state.store(keys.receivables(plan), receivables)
     scope.touch("plan", plan)
 
 
 def save_tally(scope: Scope, plan: int, tally: PlanTally) -> None:
-    scope.state.put(keys.plan_tally(plan), encode(tally))
+    scope.state.store(keys.plan_tally(plan), tally)
 
 
 def save_counters(scope: Scope, counters: Counters) -> None:
-    scope.state.put(keys.counters, encode(counters))
-
-
-def _present(state: ReadState, key: bytes) -> bytes:
-    raw = state.get(key)
-    if raw is None:
-        raise InvariantBroken(f"the state has no record at {key.hex()}, which another record needs")
-    return raw
+    scope.state.store(keys.counters, counters)

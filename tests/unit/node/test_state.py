@@ -13,7 +13,8 @@ from node import merkle, rows
 from node.cache import GenerationCache
 from node.errors import StoreError
 from node.leveldb import Database
-from node.state import Overlay, StateDatabase
+from node.overlay import Overlay
+from node.state import StateDatabase
 
 GENESIS = b"g" * 32
 
@@ -382,7 +383,18 @@ def test_the_cache_stays_within_its_limit_and_keeps_what_is_used(limit: int) -> 
 
 
 def test_the_cache_does_not_keep_what_is_heavier_than_half_of_it() -> None:
-    cache: GenerationCache[str, bytes] = GenerationCache(100)
-    cache.put("a", b"x", 10)
-    cache.put("a", b"y", 60)
+    cache: GenerationCache[str, bytes] = GenerationCache(100, weigh=lambda key, value: len(value))
+    cache.put("a", b"x" * 10)
+    cache.put("a", b"y" * 60)
     assert cache.get("a") is None and len(cache) == 0
+
+
+def test_the_cache_takes_many_at_once_within_its_limit() -> None:
+    cache: GenerationCache[int, int] = GenerationCache(100)
+    cache.put(1, 1)
+    cache.put_many(dict.fromkeys(range(2, 40), 7), 38)
+    assert cache.get(1) == 1 and cache.get(39) == 7
+    cache.put_many(dict.fromkeys(range(100, 140), 8), 40)
+    assert cache.get(39) == 7 and cache.get(139) == 8, "the generation before is still there"
+    cache.put_many(dict.fromkeys(range(1_000), 9), 1_000)
+    assert len(cache) <= 100 and cache.get(999) == 9
