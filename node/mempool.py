@@ -119,6 +119,8 @@ class Mempool:
         self._early_count = 0
         self._arrivals = 0
         self.size_bytes = 0
+        self.departures = 0
+        """Transactions that left without a block, since the start."""
         self.refused = 0
         """Transactions turned away for lack of room, since the start."""
 
@@ -347,6 +349,7 @@ class Mempool:
     def _depart(self, id: bytes, departure: Departure) -> None:
         self._departed.pop(id, None)
         self._departed[id] = departure
+        self.departures += 1
         if len(self._departed) > FATES_REMEMBERED:
             self._departed.popitem(last=False)
         self.on_departed(id)

@@ -406,6 +406,15 @@ class NodeBackend:
     def loop_lag_ms(self) -> int:
         return self._node.loop_lag_ms
 
+    def results(self, height: int) -> Sequence[tuple[bytes, int]]:
+        return [(receipt.transaction, receipt.code) for receipt in self._node.executor.receipts(height)[1:]]
+
+    def is_waiting(self, id: bytes) -> bool:
+        return id in self._node.mempool
+
+    def departures(self) -> int:
+        return self._node.mempool.departures
+
     def waited_s(self, height: int, now_s: float) -> Sequence[float]:
         receipts = self._node.executor.receipts(height)
         return self._arrivals.committed((receipt.transaction for receipt in receipts[1:]), now_s)

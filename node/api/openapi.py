@@ -10,7 +10,7 @@ import msgspec
 
 from node.api.call import DIGEST_HEADER, HEIGHT_HEADER
 from node.api.problems import CATALOGUE, GENERAL, PROBLEM_MEDIA, Kind, Problem
-from node.api.routes import EVENT_STREAM, JSON, MSGPACK, Route
+from node.api.routes import EVENT_STREAM, JSON, MSGPACK, WEBSOCKET, Route
 from node.api.shapes import Nothing
 
 API_VERSION: Final = "1.0.0"
@@ -146,6 +146,8 @@ def _request_content(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _successes(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
+    if route.media == WEBSOCKET:
+        return {"101": {"description": "The connection speaks WebSocket from here on."}}
     if route.answer is None:
         content: dict[str, Any] = {route.media: {"schema": {"type": "string"}}}
     elif route.media == EVENT_STREAM:

@@ -30,6 +30,8 @@ from node.api.shapes import Nothing
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
 EVENT_STREAM: Final = "text/event-stream"
+WEBSOCKET: Final = "websocket"
+"""Stands for a media type where a path answers with another protocol."""
 OCTETS: Final = "application/octet-stream"
 Listener = Literal["client", "operator"]
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]

@@ -21,7 +21,7 @@ from node.api.limits import Gate, Limits, Slots
 from node.api.listener import Connection, ends_with_connection
 from node.api.metrics import ApiMetrics
 from node.api.problems import FORBIDDEN, INTERNAL, OVERLOADED, PROBLEM_MEDIA, UNAVAILABLE, ApiError, of_status
-from node.api.routes import EVENT_STREAM, Listener, Route, endpoint
+from node.api.routes import EVENT_STREAM, WEBSOCKET, Listener, Route, endpoint
 from node.api.table import ROUTES
 
 log = logging.getLogger("weal.api")
@@ -65,7 +65,7 @@ class Api:
             if route.listener == listener:
                 serve = endpoint(route, self)
                 app.router.add_route(route.method, route.path, serve)
-                if route.method == hdrs.METH_GET and route.media != EVENT_STREAM:
+                if route.method == hdrs.METH_GET and route.media not in (EVENT_STREAM, WEBSOCKET):
                     app.router.add_route(hdrs.METH_HEAD, route.path, serve)
                 names[route.method, route.path] = route.name
         app[_NAMES] = names

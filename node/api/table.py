@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from node.api import chain, claims_shapes, events, pages, shapes, transactions
+from node.api import chain, claims_shapes, events, pages, shapes, submissions, transactions
 from node.api import examples as ex
 from node.api.backend import Proof
 from node.api.call import Answer, Page
 from node.api.problems import BODY_PROBLEMS, CURSOR_AHEAD, NOT_FOUND, POOL_FULL, REJECTED
-from node.api.routes import EVENT_STREAM, JSON, MSGPACK, Route
+from node.api.routes import EVENT_STREAM, JSON, MSGPACK, WEBSOCKET, Route
 from node.api.table_claims import RECORD_ROUTES
 from node.api.table_duplicates import DUPLICATES_ROUTES
 from node.api.table_jury import JURY_ROUTES
@@ -42,6 +42,23 @@ TRANSACTION_ROUTES: Final = (
         query_example={"wait": "final", "timeout_ms": 5000},
         body_example={"transactions": [ex.RAW_TRANSACTION]},
         example=ex.page(ex.OUTCOME),
+    ),
+    Route(
+        method="GET",
+        path="/v1/submissions",
+        name="streamTransactions",
+        tag="transactions",
+        summary="Submit many transactions over a WebSocket, and hear when each is final",
+        description=(
+            "Binary frames, each one msgpack array. The client sends `[number, [transaction, ...]]`. The node answers "
+            "`[0, number, [code, ...]]`: 0 is in the pool, -1 means no room now (send it again after a second), "
+            "anything else is the ledger's result code. `[1, height, [[id, index, code], ...]]` tells which of this "
+            "connection's transactions a block made final, `[2, [[id, code, detail], ...]]` which left without one. "
+            "Messages are bounded as bodies of `POST /v1/transactions` are, and count as requests."
+        ),
+        handler=submissions.submissions,
+        media=WEBSOCKET,
+        statuses=(101,),
     ),
     Route(
         method="GET",

@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from node.api.limits import Limits
 from node.api.openapi import document
-from node.api.routes import EVENT_STREAM
+from node.api.routes import EVENT_STREAM, WEBSOCKET
 from node.api.shapes import Nothing
 from node.api.table import ROUTES
 from tests.unit.api.fake import Served, serving, until
@@ -41,7 +41,7 @@ CHECKS: Final = [status_code_conformance, content_type_conformance, response_sch
 BATCHES: Final = st.lists(st.binary(max_size=200), max_size=5).map(msgspec.msgpack.encode)
 schemathesis.openapi.media_type("application/msgpack", BATCHES | st.binary(max_size=300))
 SCHEMA: Final = schemathesis.openapi.from_dict(document(ROUTES))
-NAMES: Final = [route.name for route in ROUTES if route.media != EVENT_STREAM]
+NAMES: Final = [route.name for route in ROUTES if route.media not in (EVENT_STREAM, WEBSOCKET)]
 NAMES_WITH_INPUT: Final = [
     route.name
     for route in ROUTES

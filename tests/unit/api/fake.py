@@ -83,6 +83,7 @@ class FakeBackend:
         self.blocks: list[StoredBlock] = []
         self.pool: dict[bytes, bytes] = {}
         self.committed: dict[bytes, tuple[int, int]] = {}
+        self.lost: set[bytes] = set()
         self.events: list[ChainEvent] = []
         self.news = asyncio.Event()
         self.submissions = 0
@@ -217,7 +218,18 @@ class FakeBackend:
         if id in self.committed:
             height, index = self.committed[id]
             return Fate(id=id, status="committed", height=height, index=index, receipt=self._receipt(id))
+        if id in self.lost:
+            return Fate(id=id, status="expired", detail="it was not in a block in time")
         return Fate(id=id, status="pending" if id in self.pool else "unknown")
+
+    def is_waiting(self, id: bytes) -> bool:
+        return id in self.pool
+
+    def departures(self) -> int:
+        return len(self.lost)
+
+    def results(self, height: int) -> Sequence[tuple[bytes, int]]:
+        return [(id, 0) for id in self.blocks[height].transactions]
 
     async def wait_final(self, ids: Sequence[bytes], timeout_s: float) -> Sequence[Fate]:
         loop = asyncio.get_running_loop()
