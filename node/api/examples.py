@@ -258,6 +258,7 @@ STATUSES: Final = {
     "panel-commit": 0,
     "panel-reveal": 0,
     "jury-failed": 0,
+    "clawback-stayed": 0,
 }
 TOTALS: Final = {
     "members_enrolled": 23_000_000,

@@ -251,7 +251,7 @@ class Audit:
             self.found("equation", where, text)
         tally = load_tally(self.state, number)
         self.expect("tally", f"{where}: members", self._enrolled[number], tally.members)
-        self.expect("tally", f"{where}: claims", tuple(self._tallies[number]), _padded(tally.claims))
+        self.expect("tally", f"{where}: claims", tuple(self._tallies[number]), tally.claims)
         self.expect("bills", f"{where}: debits", sum(self._bills[number]), record.debits)
         self.expect("bills", f"{where}: debits of organisations", tuple(self._bills[number]), owed.debits)
         self.expect("payable", where, self._payable[number], record.payable)
@@ -393,8 +393,3 @@ class Audit:
             keys.parse_deadline(key)[1:] == (DeadlineKind.ARREARS, plan)
             for key, _ in self.state.scan(*keys.table(keys.DEADLINE))
         )
-
-
-def _padded(claims: tuple[int, ...]) -> tuple[int, ...]:
-    """With a count for each status there is; a chain may begin before one was added."""
-    return claims + (0,) * (max(ClaimStatus) + 1 - len(claims))

@@ -11,7 +11,7 @@ from node.claims.ids import claim_text, member_text
 from node.claims.mutual_aid.actions import Decision, Extension, Reason
 from node.claims.mutual_aid.records import ClaimRecord, ReviewNote, load_clawback
 from node.claims.mutual_aid.rows import ROWS, moves, who
-from node.claims.mutual_aid.transitions import DEADLINE_OUTCOMES, ClaimStatus
+from node.claims.mutual_aid.transitions import DEADLINE_OUTCOMES, STAYS, ClaimStatus
 from node.claims.registry import Registry, Terms
 from node.claims.state import ReadState
 from node.claims.words import Json, action_word, money, organisation_name, papers_text, reason_text, word
@@ -90,7 +90,7 @@ def _objection_view(registry: Registry, claim: ClaimRecord) -> Json | None:
 def _stay_view(claim: ClaimRecord) -> Json | None:
     if not claim.order:
         return None
-    stayed = claim.status in (ClaimStatus.STAYED, ClaimStatus.PAYMENT_STAYED)
+    stayed = claim.status in STAYS
     return {
         "order": claim.order.hex(),
         "goes_on_as": word(ClaimStatus(claim.stayed_from)) if claim.stayed_from else None,

@@ -65,7 +65,6 @@ _CYCLES: Final = frozenset(
 _NOTHING: Final = frozenset(
     {
         *RESUMED.values(),
-        EventKind.PAYMENT_RESUMED,
         EventKind.CLAIM_ADMITTED,
         EventKind.CLAIM_RESUBMITTED,
         EventKind.CLAIM_LAPSED,

@@ -188,6 +188,16 @@ class EventKind(IntEnum):
     """value: round."""
     ENDS_EARLY = 178
     """organisation: whose transaction made it so; value: 0. Nothing is left to wait for in this status."""
+    STATEMENTS_RESUMED = 210
+    """As the eight that follow, and as INTAKE_RESUMED: a stay is over, and the case goes on where it stood."""
+    VOTE_RESUMED = 211
+    REVEAL_RESUMED = 212
+    DRAW_RESUMED = 213
+    PANEL_VOTE_RESUMED = 214
+    PANEL_REVEAL_RESUMED = 215
+    APPEAL_RESUMED = 216
+    CLAWBACK_RESUMED = 217
+    RECOVERY_RESUMED = 218
     KEY_DEALT = 190
     """subject: key epoch; organisation: who dealt; value: dealings so far."""
     KEY_CONFIRMED = 191

@@ -147,6 +147,7 @@ class ResultCode(IntEnum):
     HAD_A_PART = 172
     REOPENED_BEFORE = 173
     NOTHING_PAID = 174
+    CLAIM_IS_STAYED = 175
     # Mutual aid: money and members.
     UNKNOWN_ORGANISATION = 180
     MORE_THAN_OWED = 181
@@ -250,6 +251,7 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.EVIDENCE_NOT_NEW: "A claim is reopened on new evidence: commit to all papers, the new ones included.",
     ResultCode.HAD_A_PART: "Who has decided this claim, or has a tie, cannot reopen it.",
     ResultCode.NOTHING_PAID: "The settlement left nothing for this claim: there is nothing to claim back.",
+    ResultCode.CLAIM_IS_STAYED: "A regulator has stayed this claim. It goes on where it stood when the stay is over.",
     ResultCode.REOPENED_BEFORE: "Reviewers have reopened this claim as often as the plan allows.",
     ResultCode.NOT_STAYED_BEFORE_SETTLEMENT: "The cost of this claim is shared already: a stay can only be lifted.",
     ResultCode.JURY_OFF: "This plan, in the version that counts here, has no jury.",

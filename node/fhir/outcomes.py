@@ -44,6 +44,7 @@ STANDING_OF: Final[dict[ClaimStatus, Standing]] = {
     ClaimStatus.DUP_HOLD: Standing("queued", "undecided"),
     ClaimStatus.CLAWBACK_OPEN: Standing("complete", "granted"),
     ClaimStatus.CLAWBACK_UPHELD: Standing("complete", "granted"),
+    ClaimStatus.CLAWBACK_STAYED: Standing("complete", "granted"),
     ClaimStatus.RECOVERED: Standing("complete", "none"),
     ClaimStatus.WRITTEN_OFF: Standing("complete", "granted"),
     # The denial stands or falls with the jury.

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from node.claims.jury.actions import AppealGround, AppealVerdict, RequestJury, StopJury, Vote
 from node.claims.jury.records import DrawPhase, load_case
 from node.claims.jury.terms import JuryMode
+from node.claims.mutual_aid.actions import LiftStay, StayClaim, StayEnd
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS
@@ -17,7 +18,7 @@ from tests.unit.claims.jury_life import RULES, JuryLife
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["cast", "reveal", "deal", "open", "stop", "request", "appeal", "wait"]),
+        st.sampled_from(["cast", "reveal", "deal", "open", "stop", "request", "appeal", "wait", "stay", "lift"]),
         st.integers(0, 90),
         st.lists(st.integers(0, 5), min_size=1, max_size=6, unique=True),
     ),
@@ -50,6 +51,10 @@ def act(life: JuryLife, what: str, who: list[int]) -> list[ResultCode]:
         return [life.do(RequestJury(claim=1, statement=person(50)), by="a")]
     if what == "appeal":
         return [life.do(AppealVerdict(claim=1, ground=AppealGround.NEW_EVIDENCE, evidence=person(5)), by="a")]
+    if what == "stay":
+        return [life.do(StayClaim(claim=1, order=person(6), days=who[0] + 1), by="d")]
+    if what == "lift":
+        return [life.do(LiftStay(claim=1, end=StayEnd.RESUME, order=person(6)), by="d")]
     life.chain.block()
     return []
 

@@ -33,7 +33,7 @@ from node.claims.module import Scope
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.records import ClaimRecord, load_plan, the_claim, the_member
 from node.claims.mutual_aid.refusals import close_denied, terms_of
-from node.claims.mutual_aid.steps import current_claim
+from node.claims.mutual_aid.steps import current_claim, wrong_status
 from node.claims.mutual_aid.transitions import JURY_RUNNING, ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -54,7 +54,7 @@ def request(registry: Registry, _: JuryProofs, scope: Scope, action: RequestJury
     if code := _speaks_for_claimant(scope, claim):
         return code
     if claim.status is not ClaimStatus.DENIED:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     rules = rules_of(registry, scope, claim)
     if rules.mode is JuryMode.OFF:
         return ResultCode.JURY_OFF
@@ -89,7 +89,7 @@ def lock_statement(registry: Registry, _: JuryProofs, scope: Scope, action: Lock
     if claim is None:
         return code
     if claim.status is not ClaimStatus.JURY_OPEN:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     case = the_case(scope.state, action.claim)
     if scope.sender.organisation != case.denier:
         return ResultCode.NOT_A_PARTY
@@ -242,7 +242,7 @@ def appeal(registry: Registry, _: JuryProofs, scope: Scope, action: AppealVerdic
     if claim is None:
         return code
     if claim.status is not ClaimStatus.JURY_FAILED:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     case = the_case(scope.state, action.claim)
     code = _speaks_for_claimant(scope, claim)
     if code and (scope.sender.member or scope.sender.organisation != case.denier):
@@ -268,7 +268,7 @@ def stop(registry: Registry, _: JuryProofs, scope: Scope, action: StopJury) -> R
     if code := _speaks_for_claimant(scope, claim):
         return code
     if claim.status not in JURY_RUNNING:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     case = the_case(scope.state, action.claim)
     running = claim.status is not ClaimStatus.JURY_OPEN
     if case.appeals or (running and the_round(scope.state, action.claim, case.round).revealed):

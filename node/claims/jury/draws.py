@@ -45,7 +45,7 @@ from node.claims.jury.voting import without_past_cases
 from node.claims.module import InvariantBroken, Scope
 from node.claims.mutual_aid.lifecycle import move
 from node.claims.mutual_aid.records import ClaimRecord, load_member, the_claim
-from node.claims.mutual_aid.steps import count_missed, current_claim
+from node.claims.mutual_aid.steps import count_missed, current_claim, wrong_status
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -149,7 +149,7 @@ def _running(
     if claim is None:
         return None, None, code
     if claim.status is not ClaimStatus.JURY_DRAWING:
-        return None, None, ResultCode.WRONG_CLAIM_STATUS
+        return None, None, wrong_status(claim)
     case = the_case(scope.state, action.claim)
     record = the_round(scope.state, action.claim, case.round)
     if (action.round, action.attempt) != (case.round, record.attempt):
@@ -246,6 +246,21 @@ def draw_due(registry: Registry, proofs: JuryProofs, scope: Scope, due_ms: int, 
         return
     seed = _weak_seed(registry, scope, number, case, record)
     _seat_panel(registry, scope, number, claim, case, record, replace(draw, seed=seed, weak=True), due_ms)
+
+
+def finish_if_known(registry: Registry, proofs: JuryProofs, scope: Scope, number: int) -> bool:
+    """Seat the panel of a claim in JURY_DRAWING now if enough shares are open, and say whether it was done.
+
+    Its deadline is the next block; but if a stay came between, everybody would know the panel that is to be seated
+    as long as the stay lasts, and could see to it that some of it cannot serve any more.
+    """
+    case = the_case(scope.state, number)
+    record = the_round(scope.state, number, case.round)
+    draw = the_draw(scope.state, number, case.round, record.attempt)
+    if draw.phase is not DrawPhase.OPEN or len(draw.opened) < threshold(len(draw.parties)):
+        return False
+    draw_due(registry, proofs, scope, scope.now_ms, number)
+    return True
 
 
 def dealing_of(scope: Scope, number: int, round_number: int, attempt: int, dealer: int) -> Dealing:

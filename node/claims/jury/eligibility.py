@@ -37,9 +37,11 @@ def has_defrauded(state: ReadState, member: MemberRecord) -> bool:
         claim = load_claim(state, number)
         if claim is None:
             return False
-        if claim.status in _CLAWED_BACK:
+        # A stay leaves a finding standing until it is over.
+        status = claim.stayed_from or claim.status
+        if status in _CLAWED_BACK:
             return True
-        if claim.status in (ClaimStatus.DENIED, ClaimStatus.CLOSED_DENIED) and claim.reason in _FRAUD:
+        if status in (ClaimStatus.DENIED, ClaimStatus.CLOSED_DENIED) and claim.reason in _FRAUD:
             return True
         number = claim.previous
     return False
@@ -79,7 +81,7 @@ class Bench:
         self, number: int, juror: JurorRecord, member: MemberRecord, *, as_of_ms: int, at_ms: int
     ) -> ResultCode:
         """OK if the juror may vote. It must have been qualified at `as_of_ms`, before which nobody knew of the vote
-        (or of the draw's seed), and have room for the case at `at_ms`."""
+        (or of the draw's seed), and have room for the case at `at_ms`. Its cases are those that are not over."""
         if juror.plan != self._plan:
             return ResultCode.WRONG_PLAN
         suspended = juror.status is JurorStatus.SUSPENDED and juror.suspended_ms <= as_of_ms
@@ -90,6 +92,6 @@ class Bench:
             return ResultCode.TIED
         if code := standing_problem(self._terms, member, self._today):
             return code
-        if sum(case.until_ms > at_ms for case in juror.cases) >= self._terms.open_cases_max:
+        if len(juror.cases) >= self._terms.open_cases_max:
             return ResultCode.TOO_MANY_OPEN_CASES
         return ResultCode.OK

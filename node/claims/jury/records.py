@@ -48,7 +48,8 @@ class OpenCase(Wire, frozen=True, kw_only=True):
     claim: int
     round: int
     until_ms: int
-    """When it is over at the latest; then it no longer counts, so that nothing has to be told to jurors."""
+    """When it is over at the latest, if it is not stayed; from then on the round is asked whether it is, so that
+    nothing has to be told to jurors."""
 
 
 class JurorRecord(Wire, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from node.claims.jury.eligibility import Bench, involved
 from node.claims.jury.records import (
     Outcome,
     load_ballot,
+    load_case,
     load_juror,
     load_jury_tally,
     save_juror,
@@ -75,3 +76,10 @@ def close_round(scope: Scope, number: int, round_number: int, outcome: Outcome, 
         missed = outcome is not Outcome.STOPPED and (ballot is None or not ballot.vote)
         cases = tuple(case for case in juror.cases if (case.claim, case.round) != (number, round_number))
         save_juror(scope, member, replace(juror, cases=cases, missed=juror.missed + missed))
+
+
+def dismiss(scope: Scope, number: int) -> None:
+    """Something stronger than a jury has decided the claim: its round, if one is not over, ends without a verdict."""
+    case = load_case(scope.state, number)
+    if case is not None and case.round and not the_round(scope.state, number, case.round).closed_ms:
+        close_round(scope, number, case.round, Outcome.STOPPED, scope.now_ms)

@@ -29,7 +29,6 @@ from node.claims.jury.records import (
     load_ballot,
     load_juror,
     load_jury_tally,
-    load_round,
     save_juror,
     save_round,
     the_case,
@@ -38,7 +37,7 @@ from node.claims.jury.records import (
 from node.claims.jury.rounds import bench_of, end_early, rules_of
 from node.claims.module import Scope
 from node.claims.mutual_aid.records import ClaimRecord, load_member
-from node.claims.mutual_aid.steps import current_claim
+from node.claims.mutual_aid.steps import current_claim, wrong_status
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -65,7 +64,7 @@ def _sitting(
     if claim is None:
         return None, code
     if claim.status not in statuses:
-        return None, ResultCode.WRONG_CLAIM_STATUS
+        return None, wrong_status(claim)
     case = the_case(scope.state, action.claim)
     if action.round != case.round:
         return None, ResultCode.WRONG_ROUND
@@ -122,17 +121,18 @@ def _voter(
 
 
 def without_past_cases(scope: Scope, juror: JurorRecord, limit: int) -> JurorRecord:
-    """Open votes that are over no longer count; one that had a verdict and not the juror's vote was missed. They
-    are looked up when it matters only: if they are over at the latest, or if the juror has `limit` of them."""
+    """Rounds that are over no longer count; an open vote that had a verdict and not the juror's vote was missed. They
+    are looked up when it matters only: if they should be over, or if the juror has `limit` of them. One that was
+    stayed is over later than it should be."""
     full = len(juror.cases) >= limit
     if not full and all(case.until_ms > scope.now_ms for case in juror.cases):
         return juror
     left, missed = [], 0
     for case in juror.cases:
-        record = load_round(scope.state, case.claim, case.round)
-        if case.until_ms > scope.now_ms and (record is None or not record.closed_ms):
+        record = the_round(scope.state, case.claim, case.round)
+        if not record.closed_ms:
             left.append(case)
-        elif record is not None and record.kind is RoundKind.OPEN:
+        elif record.kind is RoundKind.OPEN:
             missed += record.outcome in (Outcome.PASSED, Outcome.FAILED)
     return replace(juror, cases=tuple(left), missed=juror.missed + missed)
 

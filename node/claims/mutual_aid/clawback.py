@@ -30,7 +30,7 @@ from node.claims.mutual_aid.records import (
     the_member,
 )
 from node.claims.mutual_aid.refusals import grounds_problem, terms_of
-from node.claims.mutual_aid.steps import current_claim
+from node.claims.mutual_aid.steps import current_claim, wrong_status
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
@@ -51,7 +51,7 @@ def open_clawback(registry: Registry, scope: Scope, action: OpenClawback) -> Res
     if claim is None:
         return code
     if claim.status is not ClaimStatus.PAID:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     if not claim.payable:
         return ResultCode.NOTHING_PAID
     terms = terms_of(registry, scope, claim)
@@ -121,6 +121,13 @@ def answer(registry: Registry, scope: Scope, action: AnswerClawback) -> ResultCo
     _save(scope, action.claim, replace(record, answer=action.answer))
     _stay_in(scope, action.claim, claim, EventKind.CLAWBACK_ANSWERED, 0)
     return ResultCode.OK
+
+
+def extend_hearing(scope: Scope, number: int, from_ms: int, to_ms: int) -> None:
+    """The case stood still between these times: if the member could answer then, it can that much longer."""
+    record = the_clawback(scope.state, number)
+    if record.hearing_ms > from_ms:
+        _save(scope, number, replace(record, hearing_ms=record.hearing_ms + to_ms - from_ms))
 
 
 def vote(registry: Registry, scope: Scope, action: VoteClawback) -> ResultCode:
@@ -230,7 +237,7 @@ def _open_case(
     if claim is None:
         return None, None, code
     if claim.status is not status:
-        return None, None, ResultCode.WRONG_CLAIM_STATUS
+        return None, None, wrong_status(claim)
     return claim, the_clawback(scope.state, number), ResultCode.OK
 
 

@@ -17,7 +17,7 @@ from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, the_claim, the_member
 from node.claims.mutual_aid.refusals import close_denied, terms_of
-from node.claims.mutual_aid.steps import claim_for, count_missed, current_claim
+from node.claims.mutual_aid.steps import claim_for, count_missed, current_claim, wrong_status
 from node.claims.mutual_aid.transitions import WITHDRAWABLE, ClaimStatus
 from node.claims.nullifiers.holders import values_problem
 from node.claims.registry import Registry
@@ -101,7 +101,7 @@ def resubmit(registry: Registry, scope: Scope, action: ResubmitClaim) -> ResultC
     if claim is None:
         return code
     if claim.status is not ClaimStatus.RETURNED:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     member = the_member(scope.state, claim.member)
     if scope.sender.member not in (0, claim.member):
         return ResultCode.NOT_THIS_MEMBER
@@ -146,7 +146,7 @@ def withdraw(registry: Registry, scope: Scope, action: WithdrawClaim) -> ResultC
         close_denied(scope, action.claim, claim, at_ms=scope.now_ms)
         return ResultCode.OK
     if claim.status not in WITHDRAWABLE:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     actor = NO_ORGANISATION if scope.sender.member else scope.sender.organisation
     move(scope, action.claim, claim, EventKind.CLAIM_WITHDRAWN, actor=actor, amount=0)
     release_member(scope, claim)

@@ -169,7 +169,7 @@ class MutualAid(Module):
             WithdrawClaim: partial(intake.withdraw, self.registry),
             Object: partial(objections.object_to, self.registry),
             DecideObjection: partial(objections.decide_objection, self.registry),
-            StayClaim: partial(stays.stay, self.registry),
+            StayClaim: partial(stays.stay, self.registry, self._proofs),
             LiftStay: partial(stays.lift, self.registry),
             RecordReceipt: partial(receipts.record_receipt, self.registry),
             Leave: partial(leaving.leave, self.registry),

@@ -21,6 +21,7 @@ from node.claims.mutual_aid.steps import (
     count_missed,
     current_claim,
     next_disclosure,
+    wrong_status,
 )
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.registry import Plan, Registry
@@ -33,7 +34,7 @@ def object_to(registry: Registry, scope: Scope, action: Object) -> ResultCode:
     if claim is None:
         return code
     if claim.status is not ClaimStatus.PUBLISHED:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     member = load_member(scope.state, action.member)
     if member is None:
         return ResultCode.UNKNOWN_MEMBER

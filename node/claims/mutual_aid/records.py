@@ -370,7 +370,10 @@ def load_plan(state: ReadState, plan: int) -> PlanState:
 
 
 def load_tally(state: ReadState, plan: int) -> PlanTally:
-    return require(state, keys.plan_tally(plan), PlanTally)
+    """With a count for each status there is; a chain may have begun before one was added."""
+    tally = require(state, keys.plan_tally(plan), PlanTally)
+    added = max(ClaimStatus) + 1 - len(tally.claims)
+    return PlanTally(members=tally.members, claims=(*tally.claims, *(0,) * added)) if added else tally
 
 
 def load_cohorts(state: ReadState, plan: int) -> Cohorts | None:

@@ -18,7 +18,7 @@ from node.claims.mutual_aid.plan_records import load_life
 from node.claims.mutual_aid.plan_transitions import PlanStatus
 from node.claims.mutual_aid.records import ClaimRecord, MemberRecord, save_member, the_member
 from node.claims.mutual_aid.refusals import terms_of
-from node.claims.mutual_aid.steps import current_claim
+from node.claims.mutual_aid.steps import current_claim, wrong_status
 from node.claims.mutual_aid.ties import merged
 from node.claims.mutual_aid.transitions import REOPENABLE, ClaimStatus
 from node.claims.registry import Registry, Terms
@@ -31,7 +31,7 @@ def reopen(registry: Registry, scope: Scope, action: ReopenClaim) -> ResultCode:
     if claim is None:
         return code
     if claim.status not in REOPENABLE:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     if load_life(scope.state, claim.plan).status is PlanStatus.SETTLED:
         # It discloses nothing any more: a claim that is accepted would wait for ever.
         return ResultCode.WRONG_PLAN_STATUS

@@ -143,11 +143,10 @@ ROWS: Final[tuple[Row, ...]] = (
         (
             EventKind.CLAIM_STAYED,
             *RESUMED.values(),
-            EventKind.PAYMENT_RESUMED,
             EventKind.COURT_GRANTED,
             EventKind.COURT_REFUSED,
         ),
-        (*RESUMED.values(), EventKind.PAYMENT_RESUMED),
+        tuple(RESUMED.values()),
         "a confirmed claim leaves its cycle",
     ),
     Row(

@@ -1,8 +1,9 @@
 """Stays: a regulator stops a claim for a time, and lets it go on, or carries out what a court has decided.
 
-A stay ends by itself, so that no case can be left lying. The time that a step had left is kept. A claim that
-was published or confirmed leaves its cycle and is published again in a later one; after its cost is shared
-only the payment can be stopped.
+A stay ends by itself, so that no case can be left lying. The time that a step had left is kept, before juries and
+in a clawback as well: ballots, dealings, votes and a hearing wait and go on where they stood. A claim that was
+published or confirmed leaves its cycle and is published again in a later one; after its cost is shared only the
+payment, or the clawback, can be stopped, and no court's decision about the claim is carried out here any more.
 """
 
 from __future__ import annotations
@@ -10,29 +11,35 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from node.claims.events import EventKind
+from node.claims.jury.draws import finish_if_known
+from node.claims.jury.proofs import JuryProofs
+from node.claims.jury.rounds import dismiss
 from node.claims.module import Scope
 from node.claims.mutual_aid.actions import LiftStay, Reason, StayClaim, StayEnd
 from node.claims.mutual_aid.cases import drop_case
+from node.claims.mutual_aid.clawback import extend_hearing
 from node.claims.mutual_aid.lifecycle import move, release_member
 from node.claims.mutual_aid.records import ClaimRecord, load_plan, the_claim
 from node.claims.mutual_aid.refusals import terms_of
 from node.claims.mutual_aid.steps import current_claim, next_disclosure
-from node.claims.mutual_aid.transitions import RESUMED, TRANSITIONS, ClaimStatus
+from node.claims.mutual_aid.transitions import RESUMED, STAY_OF, STAYS, ClaimStatus
 from node.claims.registry import Registry
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, NO_ORGANISATION
 
-_STAYS = (ClaimStatus.STAYED, ClaimStatus.PAYMENT_STAYED)
 
-
-def stay(registry: Registry, scope: Scope, action: StayClaim) -> ResultCode:
+def stay(registry: Registry, proofs: JuryProofs, scope: Scope, action: StayClaim) -> ResultCode:
     claim, code = current_claim(registry, scope, action.claim)
     if claim is None:
         return code
-    if (claim.status, EventKind.CLAIM_STAYED) not in TRANSITIONS:
+    if claim.status not in (*STAY_OF, *STAYS):
         return ResultCode.WRONG_CLAIM_STATUS
-    if claim.status not in _STAYS:
-        target = claim.status if claim.status in (*RESUMED, ClaimStatus.SETTLED) else ClaimStatus.ACCEPTED
+    if claim.status in STAYS:
+        _hearing_waits(scope, action.claim, claim, scope.now_ms)
+    else:
+        if claim.status is ClaimStatus.JURY_DRAWING and finish_if_known(registry, proofs, scope, action.claim):
+            claim = the_claim(scope.state, action.claim)
+        target = claim.status if claim.status in RESUMED else ClaimStatus.ACCEPTED
         queued = target is ClaimStatus.ACCEPTED
         kept: dict[str, object] = {
             "stayed_from": target.value,
@@ -61,7 +68,7 @@ def lift(registry: Registry, scope: Scope, action: LiftStay) -> ResultCode:
     claim, code = current_claim(registry, scope, action.claim)
     if claim is None:
         return code
-    if claim.status not in _STAYS:
+    if claim.status not in STAYS:
         return ResultCode.WRONG_CLAIM_STATUS
     if action.end is not StayEnd.RESUME and claim.status is not ClaimStatus.STAYED:
         return ResultCode.NOT_STAYED_BEFORE_SETTLEMENT
@@ -73,6 +80,7 @@ def lift(registry: Registry, scope: Scope, action: LiftStay) -> ResultCode:
     if action.end is StayEnd.RESUME:
         _resume(scope, action.claim, replace(claim, order=action.order), upcoming, scope.now_ms)
         return ResultCode.OK
+    dismiss(scope, action.claim)
     cycle, disclosure_ms = upcoming
     amount = claim.amount or claim.claimed
     move(
@@ -95,6 +103,7 @@ def _refuse(registry: Registry, scope: Scope, action: LiftStay, claim: ClaimReco
         return ResultCode.DENIAL_WITHOUT_GROUNDS
     if action.clause not in terms_of(registry, scope, claim).clauses:
         return ResultCode.UNKNOWN_CLAUSE
+    dismiss(scope, action.claim)
     move(
         scope,
         action.claim,
@@ -128,14 +137,22 @@ def _resume(scope: Scope, number: int, claim: ClaimRecord, upcoming: tuple[int, 
     target = ClaimStatus(claim.stayed_from)
     queued = target is ClaimStatus.ACCEPTED
     cycle, disclosure_ms = upcoming
+    _hearing_waits(scope, number, claim, at_ms)
     move(
         scope,
         number,
         replace(claim, **_CLEARED),
-        EventKind.PAYMENT_RESUMED if target is ClaimStatus.SETTLED else RESUMED[target],
+        RESUMED[target],
         deadline_ms=disclosure_ms if queued else at_ms + claim.stayed_left_ms,
         assigned=NO_ORGANISATION if queued else claim.stayed_assigned,
         attempt=claim.attempt,
         at_ms=at_ms,
         cycle=cycle if queued else claim.cycle,
     )
+
+
+def _hearing_waits(scope: Scope, number: int, claim: ClaimRecord, at_ms: int) -> None:
+    """The member's time to answer does not run during a stay: up to `at_ms`, it has not since the claim's last
+    change, which was this stay or its renewal."""
+    if claim.stayed_from == ClaimStatus.CLAWBACK_OPEN:
+        extend_hearing(scope, number, claim.changed_ms, at_ms)

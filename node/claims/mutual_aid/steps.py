@@ -40,7 +40,7 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.refusals import grounds_problem, terms_of
 from node.claims.mutual_aid.ties import merged, ties_of_organisation
-from node.claims.mutual_aid.transitions import RECUSABLE, ClaimStatus
+from node.claims.mutual_aid.transitions import RECUSABLE, STAYS, ClaimStatus
 from node.claims.registry import Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS
@@ -147,6 +147,11 @@ def current_claim(registry: Registry, scope: Scope, number: int) -> tuple[ClaimR
     return claim, ResultCode.OK
 
 
+def wrong_status(claim: ClaimRecord) -> ResultCode:
+    """Why a step of another status is refused: the claim is stayed, and will be where it was, or is elsewhere."""
+    return ResultCode.CLAIM_IS_STAYED if claim.status in STAYS else ResultCode.WRONG_CLAIM_STATUS
+
+
 def claim_for(
     registry: Registry, scope: Scope, number: int, status: ClaimStatus
 ) -> tuple[ClaimRecord | None, ResultCode]:
@@ -155,7 +160,7 @@ def claim_for(
     if claim is None:
         return None, code
     if claim.status is not status:
-        return None, ResultCode.WRONG_CLAIM_STATUS
+        return None, wrong_status(claim)
     if claim.assigned != scope.sender.organisation:
         return None, ResultCode.NOT_ASSIGNED
     return claim, ResultCode.OK
@@ -220,7 +225,7 @@ def recuse(registry: Registry, scope: Scope, action: Recuse) -> ResultCode:
     if claim is None:
         return code
     if claim.status not in RECUSABLE:
-        return ResultCode.WRONG_CLAIM_STATUS
+        return wrong_status(claim)
     sender = scope.sender.organisation
     if claim.assigned != sender:
         return ResultCode.NOT_ASSIGNED

@@ -1,6 +1,6 @@
 """The life of a claim as a table: (status, what happens) -> status. What is not in it cannot happen.
 
-Clawback will add rows here; nothing else decides a status.
+Nothing else decides a status.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ClaimStatus(IntEnum):
     OBJECTED = 11
     """A member objects; with a reviewer that had no part in the claim."""
     STAYED = 12
-    """By order of a regulator, before its cost is shared."""
+    """By order of a regulator, before its cost is shared; also while it is before a jury."""
     PAYMENT_STAYED = 13
     """By order of a regulator, after its cost is shared and before it is paid."""
     LAPSED = 14
@@ -68,6 +68,8 @@ class ClaimStatus(IntEnum):
     """The panel's ballots are revealed."""
     JURY_FAILED = 29
     """A jury let the denial stand; it may be appealed against while a larger panel is left."""
+    CLAWBACK_STAYED = 30
+    """By order of a regulator, after it is paid and called fraud."""
 
 
 class DeadlineKind(IntEnum):
@@ -132,6 +134,7 @@ DEADLINE_OF: Final[dict[ClaimStatus, DeadlineKind]] = {
     ClaimStatus.PANEL_COMMIT: DeadlineKind.PANEL_COMMIT,
     ClaimStatus.PANEL_REVEAL: DeadlineKind.PANEL_REVEAL,
     ClaimStatus.JURY_FAILED: DeadlineKind.JURY_APPEAL,
+    ClaimStatus.CLAWBACK_STAYED: DeadlineKind.STAY,
 }
 """The one live deadline of a claim in each status; a status without is final."""
 
@@ -155,6 +158,55 @@ RECUSABLE: Final = (
 )
 """Steps that whoever has them may give up because of a conflict of interest."""
 
+JURY_COUNTING: Final = (ClaimStatus.JURY_REVEAL, ClaimStatus.PANEL_REVEAL)
+"""When the time to reveal is over, the ballots are counted."""
+
+JURY_ENDS_EARLY: Final = (*JURY_COUNTING, ClaimStatus.JURY_DRAWING, ClaimStatus.PANEL_COMMIT)
+"""Where all who are waited for can have done their part: the deadline then moves up to the next block."""
+
+JURY_RUNNING: Final = (*JURY_ENDS_EARLY, ClaimStatus.JURY_OPEN, ClaimStatus.JURY_VOTING)
+"""Before the first ballot is revealed, the member may stop it."""
+
+STAYS: Final = (ClaimStatus.STAYED, ClaimStatus.PAYMENT_STAYED, ClaimStatus.CLAWBACK_STAYED)
+"""Nothing happens to the claim but what a regulator does, until the stay is over."""
+
+STAY_OF: Final[dict[ClaimStatus, ClaimStatus]] = {
+    **dict.fromkeys((*WITHDRAWABLE, ClaimStatus.CONFIRMED, ClaimStatus.DENIED), ClaimStatus.STAYED),
+    **dict.fromkeys((*JURY_RUNNING, ClaimStatus.JURY_FAILED), ClaimStatus.STAYED),
+    ClaimStatus.SETTLED: ClaimStatus.PAYMENT_STAYED,
+    ClaimStatus.CLAWBACK_OPEN: ClaimStatus.CLAWBACK_STAYED,
+    ClaimStatus.CLAWBACK_UPHELD: ClaimStatus.CLAWBACK_STAYED,
+}
+"""What a stay makes of a claim. Apart by what a court can still decide: only a claim in STAYED can be granted, or a
+member would be paid twice; and apart by where its money is, which the ledgers follow by status."""
+
+RESUMED: Final[dict[ClaimStatus, EventKind]] = {
+    ClaimStatus.INTAKE: EventKind.INTAKE_RESUMED,
+    ClaimStatus.RETURNED: EventKind.PAPERS_RESUMED,
+    ClaimStatus.FILED: EventKind.INVESTIGATION_RESUMED,
+    ClaimStatus.INVESTIGATED: EventKind.REVIEW_RESUMED,
+    ClaimStatus.ACCEPTED: EventKind.PUBLICATION_RESUMED,
+    ClaimStatus.OBJECTED: EventKind.OBJECTION_RESUMED,
+    ClaimStatus.DENIED: EventKind.DENIAL_RESUMED,
+    ClaimStatus.DUP_HOLD: EventKind.HOLD_RESUMED,
+    ClaimStatus.JURY_OPEN: EventKind.STATEMENTS_RESUMED,
+    ClaimStatus.JURY_VOTING: EventKind.VOTE_RESUMED,
+    ClaimStatus.JURY_REVEAL: EventKind.REVEAL_RESUMED,
+    ClaimStatus.JURY_DRAWING: EventKind.DRAW_RESUMED,
+    ClaimStatus.PANEL_COMMIT: EventKind.PANEL_VOTE_RESUMED,
+    ClaimStatus.PANEL_REVEAL: EventKind.PANEL_REVEAL_RESUMED,
+    ClaimStatus.JURY_FAILED: EventKind.APPEAL_RESUMED,
+    ClaimStatus.SETTLED: EventKind.PAYMENT_RESUMED,
+    ClaimStatus.CLAWBACK_OPEN: EventKind.CLAWBACK_RESUMED,
+    ClaimStatus.CLAWBACK_UPHELD: EventKind.RECOVERY_RESUMED,
+}
+"""Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
+
+
+def _resumed_from(stay: ClaimStatus) -> tuple[EventKind, ...]:
+    return tuple(event for status, event in RESUMED.items() if STAY_OF[status] is stay)
+
+
 DEADLINE_OUTCOMES: Final[dict[ClaimStatus, tuple[EventKind, ...]]] = {
     ClaimStatus.INTAKE: (EventKind.INTAKE_MISSED, EventKind.CLAIM_HELD),
     ClaimStatus.RETURNED: (EventKind.CLAIM_LAPSED,),
@@ -166,17 +218,7 @@ DEADLINE_OUTCOMES: Final[dict[ClaimStatus, tuple[EventKind, ...]]] = {
     ClaimStatus.OBJECTED: (EventKind.OBJECTION_MISSED,),
     ClaimStatus.CONFIRMED: (EventKind.CLAIM_SETTLED, EventKind.CLAIM_CARRIED),
     ClaimStatus.SETTLED: (EventKind.PAYMENT_MISSED,),
-    ClaimStatus.STAYED: (
-        EventKind.INTAKE_RESUMED,
-        EventKind.PAPERS_RESUMED,
-        EventKind.INVESTIGATION_RESUMED,
-        EventKind.REVIEW_RESUMED,
-        EventKind.PUBLICATION_RESUMED,
-        EventKind.OBJECTION_RESUMED,
-        EventKind.DENIAL_RESUMED,
-        EventKind.HOLD_RESUMED,
-    ),
-    ClaimStatus.PAYMENT_STAYED: (EventKind.PAYMENT_RESUMED,),
+    **{stay: _resumed_from(stay) for stay in STAYS},
     ClaimStatus.DENIED: (EventKind.DENIAL_FINAL,),
     ClaimStatus.JURY_OPEN: (EventKind.JURY_VOTE_OPENED, EventKind.DRAW_STARTED),
     ClaimStatus.JURY_VOTING: (EventKind.VOTE_EXTENDED, EventKind.REVEAL_OPENED, EventKind.DRAW_STARTED),
@@ -200,27 +242,6 @@ ENDED_UNPAID: Final = (
 
 REOPENABLE: Final = (ClaimStatus.DENIED, ClaimStatus.CLOSED_DENIED, ClaimStatus.LAPSED)
 """May be investigated again on new evidence. Who withdrew a claim files a new one."""
-
-RESUMED: Final[dict[ClaimStatus, EventKind]] = {
-    ClaimStatus.INTAKE: EventKind.INTAKE_RESUMED,
-    ClaimStatus.RETURNED: EventKind.PAPERS_RESUMED,
-    ClaimStatus.FILED: EventKind.INVESTIGATION_RESUMED,
-    ClaimStatus.INVESTIGATED: EventKind.REVIEW_RESUMED,
-    ClaimStatus.ACCEPTED: EventKind.PUBLICATION_RESUMED,
-    ClaimStatus.OBJECTED: EventKind.OBJECTION_RESUMED,
-    ClaimStatus.DENIED: EventKind.DENIAL_RESUMED,
-    ClaimStatus.DUP_HOLD: EventKind.HOLD_RESUMED,
-}
-"""Where a stayed claim goes on. One stayed while published or confirmed is published again, in a later cycle."""
-
-JURY_COUNTING: Final = (ClaimStatus.JURY_REVEAL, ClaimStatus.PANEL_REVEAL)
-"""When the time to reveal is over, the ballots are counted."""
-
-JURY_ENDS_EARLY: Final = (*JURY_COUNTING, ClaimStatus.JURY_DRAWING, ClaimStatus.PANEL_COMMIT)
-"""Where all who are waited for can have done their part: the deadline then moves up to the next block."""
-
-JURY_RUNNING: Final = (*JURY_ENDS_EARLY, ClaimStatus.JURY_OPEN, ClaimStatus.JURY_VOTING)
-"""Before the first ballot is revealed, the member may stop it."""
 
 TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (None, EventKind.CLAIM_FILED): ClaimStatus.FILED,
@@ -248,17 +269,11 @@ TRANSITIONS: Final[dict[tuple[ClaimStatus | None, EventKind], ClaimStatus]] = {
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_MISSED): ClaimStatus.ACCEPTED,
     (ClaimStatus.OBJECTED, EventKind.OBJECTION_UPHELD): ClaimStatus.DENIED,
     **{(status, EventKind.CLAIM_WITHDRAWN): ClaimStatus.WITHDRAWN for status in WITHDRAWABLE},
-    **{
-        (status, EventKind.CLAIM_STAYED): ClaimStatus.STAYED
-        for status in (*WITHDRAWABLE, ClaimStatus.CONFIRMED, ClaimStatus.DENIED)
-    },
-    (ClaimStatus.STAYED, EventKind.CLAIM_STAYED): ClaimStatus.STAYED,
-    **{(ClaimStatus.STAYED, event): status for status, event in RESUMED.items()},
+    **{(status, EventKind.CLAIM_STAYED): stay for status, stay in STAY_OF.items()},
+    **{(stay, EventKind.CLAIM_STAYED): stay for stay in STAYS},
+    **{(STAY_OF[status], event): status for status, event in RESUMED.items()},
     (ClaimStatus.STAYED, EventKind.COURT_GRANTED): ClaimStatus.ACCEPTED,
     (ClaimStatus.STAYED, EventKind.COURT_REFUSED): ClaimStatus.CLOSED_DENIED,
-    (ClaimStatus.SETTLED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
-    (ClaimStatus.PAYMENT_STAYED, EventKind.CLAIM_STAYED): ClaimStatus.PAYMENT_STAYED,
-    (ClaimStatus.PAYMENT_STAYED, EventKind.PAYMENT_RESUMED): ClaimStatus.SETTLED,
     (ClaimStatus.DENIED, EventKind.DENIAL_FINAL): ClaimStatus.CLOSED_DENIED,
     (ClaimStatus.INVESTIGATED, EventKind.REVIEW_GIVEN): ClaimStatus.INVESTIGATED,
     (None, EventKind.CLAIM_HELD): ClaimStatus.DUP_HOLD,

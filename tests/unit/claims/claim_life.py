@@ -134,7 +134,7 @@ class Life:
     # To a status, as shortly as possible.
 
     def to(self, status: ClaimStatus) -> Life:
-        _WAYS[status](self)
+        WAYS[status](self)
         assert self.status is status, self.status.name
         return self
 
@@ -203,6 +203,10 @@ class Life:
         assert self.do(AnswerClawback(claim=1, answer=person(16)), by=member_key(1)) is ResultCode.OK
         self.vote(uphold=True)
 
+    def _clawback_stayed(self) -> None:
+        self._clawback_open()
+        self._stayed()
+
     def vote(self, *, uphold: bool) -> None:
         """Of the panel, one after the other, until it is decided."""
         for voter in the_clawback(self.chain.state, 1).panel:
@@ -213,7 +217,7 @@ class Life:
         return self.do(DecideObjection(claim=1, decision=Decision.DENY, **GROUNDS))  # type: ignore[arg-type]
 
 
-_WAYS: dict[ClaimStatus, Callable[[Life], None]] = {
+WAYS: dict[ClaimStatus, Callable[[Life], None]] = {
     ClaimStatus.FILED: lambda life: None,
     ClaimStatus.INTAKE: lambda life: None,
     ClaimStatus.INVESTIGATED: Life._investigated,
@@ -231,4 +235,5 @@ _WAYS: dict[ClaimStatus, Callable[[Life], None]] = {
     ClaimStatus.CLOSED_DENIED: Life._closed_denied,
     ClaimStatus.CLAWBACK_OPEN: Life._clawback_open,
     ClaimStatus.CLAWBACK_UPHELD: Life._clawback_upheld,
+    ClaimStatus.CLAWBACK_STAYED: Life._clawback_stayed,
 }

@@ -67,6 +67,7 @@ from tests.factories import ORGANISATIONS, Chain, make_genesis, new_member, pers
 from tests.unit.claims.claim_life import APRIL_1, CODE, REGULATED
 
 RULES = JuryTerms(mode=JuryMode.OPEN, quorum=5, panel_sizes=(3, 5, 7), exam_questions=10)
+PANEL = replace(RULES, mode=JuryMode.PANEL)
 CLAIMANT, DEPENDANT = 1, 2
 FIRST = 3
 """The first juror."""
@@ -220,20 +221,24 @@ class JuryLife:
 
     # Draws.
 
-    def deal(self, name: str) -> ResultCode:
+    def dealing(self, name: str) -> DealBeacon:
         draw, number = self.draw, ORGANISATIONS.index(name)
         context = draw_context(self.chain.digest, 1, self.case.round, self.round.attempt, draw, number)
         dealing = beacon.deal(beacon_secret(name), context, draw.keys)
-        action = DealBeacon(claim=1, round=self.case.round, attempt=self.round.attempt, dealing=dealing)
-        return self.do(action, by=name)
+        return DealBeacon(claim=1, round=self.case.round, attempt=self.round.attempt, dealing=dealing)
 
-    def open(self, name: str) -> ResultCode:
+    def deal(self, name: str) -> ResultCode:
+        return self.do(self.dealing(name), by=name)
+
+    def opening(self, name: str) -> OpenBeacon:
         draw, number = self.draw, ORGANISATIONS.index(name)
         context = draw_context(self.chain.digest, 1, self.case.round, self.round.attempt, draw, number)
         share = draw.shares[draw.parties.index(number)]
         opened, proof = beacon.open_share(beacon_secret(name), context, share)
-        action = OpenBeacon(claim=1, round=self.case.round, attempt=self.round.attempt, share=opened, proof=proof)
-        return self.do(action, by=name)
+        return OpenBeacon(claim=1, round=self.case.round, attempt=self.round.attempt, share=opened, proof=proof)
+
+    def open(self, name: str) -> ResultCode:
+        return self.do(self.opening(name), by=name)
 
     def drawn(self, dealers: str = "abcd", openers: str = "abc") -> JuryLife:
         """A draw up to the panel."""
@@ -285,6 +290,26 @@ class JuryLife:
 
     def happened(self, kind: EventKind) -> bool:
         return any(event.kind is kind for event in self.events())
+
+
+def in_jury_status(status: ClaimStatus) -> JuryLife:
+    """A claim before juries in `status`, as shortly as possible. The first jurors of its pool, or its panel, have
+    cast votes to pay where ballots are revealed."""
+    panels = (ClaimStatus.JURY_DRAWING, ClaimStatus.PANEL_COMMIT, ClaimStatus.PANEL_REVEAL)
+    life = JuryLife(PANEL if status in panels else RULES)
+    if status is ClaimStatus.JURY_OPEN:
+        life.requested()
+    else:
+        life.answered()
+    if status in panels[1:]:
+        life.drawn()
+    if status in (ClaimStatus.JURY_REVEAL, ClaimStatus.PANEL_REVEAL):
+        assert life.cast(dict.fromkeys(life.round.panel or life.pool[:6], Vote.PAY)) is ResultCode.OK
+        life.deadline()
+    if status is ClaimStatus.JURY_FAILED:
+        life.vote(0, 5)
+    assert life.status is status, life.status.name
+    return life
 
 
 assert Role.REGULATOR in REGULATED["d"]

@@ -134,7 +134,7 @@ PLANTED: dict[str, tuple[str, Callable[[Chain], None]]] = {
         "tally",
         shifted(lambda _: keys.plan_tally(0), PlanTally, lambda one: replace(one, claims=(*one.claims[:-1], 1))),
     ),
-    "a tally too short": ("unreadable", spoiled(keys.plan_tally(0), PlanTally, claims=(0,) * 3)),
+    "a tally too short": ("tally", spoiled(keys.plan_tally(0), PlanTally, claims=(0,) * 3)),
     "a counter of claims": ("counter", spoiled(keys.counters, Counters, next_claim=9)),
     "an organisation owes less": ("bills", spoiled(keys.receivables(0), Receivables, debits=(0, 0, 0, 0))),
     "a deadline lost": ("deadline", dropped(first(keys.DEADLINE))),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from node.claims.events import EventKind
 from node.claims.mutual_aid import transitions
 from node.claims.mutual_aid.actions import (
     AnswerClawback,
+    Decision,
     LiftStay,
     OpenClawback,
     Reason,
@@ -27,6 +27,8 @@ from node.claims.mutual_aid.transitions import (
     DEADLINE_OUTCOMES,
     REOPENABLE,
     RESUMED,
+    STAY_OF,
+    STAYS,
     TRANSITIONS,
     WITHDRAWABLE,
     ClaimStatus,
@@ -35,7 +37,7 @@ from node.claims.results import ResultCode
 from node.claims.types import DAY_MS
 from tests.factories import ORGANISATIONS, person
 from tests.unit.claims import test_claims_rows as first_rows
-from tests.unit.claims.claim_life import Life, member_key
+from tests.unit.claims.claim_life import WAYS, Life, member_key
 
 OK = ResultCode.OK
 VALUE = person(70)
@@ -56,16 +58,17 @@ def test_row_23_taken(status: ClaimStatus, sender: str | bytes) -> None:
 @pytest.mark.parametrize("status", [ClaimStatus.CONFIRMED, ClaimStatus.SETTLED, ClaimStatus.PAID, ClaimStatus.STAYED])
 def test_row_23_refused(status: ClaimStatus) -> None:
     life = Life().to(status)
-    assert life.do(WithdrawClaim(claim=1), by=member_key(1)) is ResultCode.WRONG_CLAIM_STATUS
+    stayed = status is ClaimStatus.STAYED
+    code = ResultCode.CLAIM_IS_STAYED if stayed else ResultCode.WRONG_CLAIM_STATUS
+    assert life.do(WithdrawClaim(claim=1), by=member_key(1)) is code
     assert life.do(WithdrawClaim(claim=1), by=member_key(2)) is ResultCode.NOT_THIS_MEMBER
     assert life.do(WithdrawClaim(claim=1), by="d") is ResultCode.NOT_THE_FILER
 
 
 # 24: stayed.
 
-STAYABLE = [
-    source for (source, event) in TRANSITIONS if event is EventKind.CLAIM_STAYED and source is not ClaimStatus.DUP_HOLD
-]
+STAYABLE = [source for source in (*STAY_OF, *STAYS) if source in WAYS]
+"""A held duplicate is stayed below, claims before juries in test_jury_stays.py."""
 STAY = StayClaim(claim=1, order=person(7), days=20)
 
 
@@ -80,7 +83,7 @@ def test_row_24_taken(status: ClaimStatus) -> None:
     before = life.claim
     assert life.do(STAY, by="d") is OK
     assert life.claim.deadline_ms == life.chain.now_ms + 20 * DAY_MS
-    again = status in (ClaimStatus.STAYED, ClaimStatus.PAYMENT_STAYED)
+    again = status in STAYS
     expected = ClaimStatus(before.stayed_from) if again else status
     if status in (ClaimStatus.PUBLISHED, ClaimStatus.CONFIRMED):
         expected = ClaimStatus.ACCEPTED
@@ -115,12 +118,24 @@ def test_row_24_late(status: ClaimStatus) -> None:
         assert (life.claim.deadline_ms, life.claim.assigned) == (due + left, turn)
 
 
-def test_a_stay_after_settlement_can_only_be_lifted() -> None:
-    life = Life().to(ClaimStatus.PAYMENT_STAYED)
+@pytest.mark.parametrize("status", [ClaimStatus.PAYMENT_STAYED, ClaimStatus.CLAWBACK_STAYED])
+def test_a_stay_after_settlement_can_only_be_lifted(status: ClaimStatus) -> None:
+    life = Life().to(status)
     for end in (StayEnd.GRANT, StayEnd.REFUSE):
         lift = LiftStay(claim=1, end=end, order=person(6), clause="4.1")
         assert life.do(lift, by="d") is ResultCode.NOT_STAYED_BEFORE_SETTLEMENT
-    assert life.plan.payable == 30_000_000
+    assert life.plan.payouts == 30_000_000
+
+
+def test_a_held_duplicate_is_stayed() -> None:
+    life = first_rows.duplicate()
+    before = first_rows.third(life)
+    assert life.do(replace(STAY, claim=3), by="d") is OK
+    assert first_rows.resolve(life, Decision.ACCEPT, evidence=person(61)) is ResultCode.CLAIM_IS_STAYED
+    life.chain.until(first_rows.third(life).deadline_ms)
+    after = first_rows.third(life)
+    assert (after.status, after.assigned) == (ClaimStatus.DUP_HOLD, before.assigned)
+    assert after.deadline_ms - life.chain.now_ms == before.deadline_ms - before.changed_ms - 1
 
 
 def test_a_court_that_refuses_names_the_clause() -> None:
@@ -315,7 +330,7 @@ def test_every_waiting_status_says_what_happens_when_its_deadline_passes() -> No
     for status in DEADLINE_OF:
         for event in DEADLINE_OUTCOMES[status]:
             assert (status, event) in TRANSITIONS
-    assert set(DEADLINE_OUTCOMES[ClaimStatus.STAYED]) == set(RESUMED.values())
+    assert sorted(event for stay in STAYS for event in DEADLINE_OUTCOMES[stay]) == sorted(RESUMED.values())
     assert transitions.DeadlineKind.STAY in deadlines(next(row for row in ROWS if row.number == 24))
 
 

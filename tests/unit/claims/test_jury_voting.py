@@ -24,7 +24,7 @@ from node.claims.jury.actions import (
     Vote,
 )
 from node.claims.jury.ballots import ballot_commitment, fits
-from node.claims.jury.records import BallotRecord, OpenCase, Outcome, load_ballot
+from node.claims.jury.records import BallotRecord, OpenCase, Outcome, RoundKind, RoundRecord, load_ballot
 from node.claims.jury.terms import JuryMode
 from node.claims.mutual_aid.actions import SetKey
 from node.claims.mutual_aid.transitions import ClaimStatus
@@ -192,13 +192,17 @@ def test_who_qualifies_after_the_request_may_not_vote() -> None:
 
 
 def test_a_juror_has_so_many_open_cases_and_no_more() -> None:
-    """A case that is over no longer counts, however it ended."""
+    """A case that is over no longer counts, however it ended; one that is over later, by a stay, does until then."""
     life = JuryLife(replace(RULES, open_cases_max=1)).answered()
     juror = life.juror(FIRST)
     elsewhere = OpenCase(claim=99, round=1, until_ms=life.chain.now_ms + HOUR_MS)
     life.chain.state.put(keys.juror(FIRST), encode(replace(juror, cases=(elsewhere,))))
+    other = RoundRecord(kind=RoundKind.OPEN, opened_ms=life.chain.now_ms, quorum=5)
+    life.chain.state.put(keys.jury_round(99, 1), encode(other))
     assert cast(life, life.ballot(FIRST, Vote.PAY)) is ResultCode.TOO_MANY_OPEN_CASES
     life.chain.until(elsewhere.until_ms)
+    assert cast(life, life.ballot(FIRST, Vote.PAY)) is ResultCode.TOO_MANY_OPEN_CASES
+    life.chain.state.put(keys.jury_round(99, 1), encode(replace(other, closed_ms=life.chain.now_ms)))
     assert cast(life, life.ballot(FIRST, Vote.PAY)) is ResultCode.OK
     (case,) = life.juror(FIRST).cases
     assert case.until_ms == life.claim.deadline_ms + 48 * HOUR_MS
