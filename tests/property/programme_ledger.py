@@ -10,10 +10,24 @@ from node.claims.events import ClaimsEvent, EventKind
 from node.claims.genesis import PlanTerms
 from node.claims.mutual_aid.actions import Enrol
 from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
+from tests.factories import Chain
 from tests.property.claims_oracle import Oracle, OracleClaim
 
 MOVES = {event for _, event in TRANSITIONS}
 BACK = {EventKind.RECOVERY_RECORDED, EventKind.CLAIM_RECOVERED}
+
+
+def rows_taken(chain: Chain) -> list[tuple[ClaimStatus | None, EventKind]]:
+    """The rows of the table that the claims of a chain have taken so far, one after the other."""
+    status: dict[int, ClaimStatus] = {}
+    rows: list[tuple[ClaimStatus | None, EventKind]] = []
+    for result in chain.results:
+        for event in (event for receipt in (result.clock, *result.receipts) for event in receipt.events):
+            if event.kind in MOVES and event.subject:
+                row = status.get(event.subject), event.kind
+                rows.append(row)
+                status[event.subject] = TRANSITIONS[row]
+    return rows
 
 
 class Ledger:

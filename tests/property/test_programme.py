@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from node.claims.events import EventKind
+from node.claims.mutual_aid.records import the_claim
 from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
+from tests.property.programme_ledger import rows_taken
 from tests.property.programme_machine import ProgrammeMachine
+from tests.unit.claims.jury_life import PANEL, JuryLife
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 ELSEWHERE = {
@@ -19,7 +22,7 @@ ELSEWHERE = {
     (ClaimStatus.JURY_DRAWING, EventKind.ENDS_EARLY),
     (ClaimStatus.JURY_OPEN, EventKind.DRAW_STARTED),
 }
-"""Rows of a beacon that is dealt, and of plans with panels only: tests/unit/claims/test_jury_draws.py takes them."""
+"""Rows of a beacon that is dealt, and of plans with panels only. Real keys take them, in a life that is told below."""
 SEEDS_THAT_ONCE_FAILED: tuple[int, ...] = ()
 
 
@@ -56,6 +59,13 @@ def live(seed: int, steps: int) -> ProgrammeMachine:
         machine.every_claim_is_final_or_has_one_deadline()
         machine.every_fen_is_where_the_ledgers_say()
     return machine
+
+
+def test_a_panel_that_is_drawn_takes_the_rows_that_random_lives_do_not() -> None:
+    """The plan has panels only; all deal, so that dealing ends early, and enough open, so that opening does."""
+    life = JuryLife(PANEL).answered().drawn()
+    assert set(rows_taken(life.chain)) >= ELSEWHERE
+    assert the_claim(life.chain.state, 1).status is ClaimStatus.PANEL_COMMIT
 
 
 def test_the_programme_keeps_its_rules_and_its_money() -> None:

@@ -1,7 +1,8 @@
 """Every row of the rulebook: a test that takes it, one that its guard refuses, one in which its deadline passes.
 
-The names say which: `test_row_07_taken`, `test_row_07_refused`, `test_row_07_late`. Rows 1 to 16 are here, the later
-ones and the test that none is missing in test_claims_later_rows.py; finer guards are in the files of each step.
+The names say which: `test_row_07_taken`, `test_row_07_refused`, `test_row_07_late`. Rows 1 to 15 are here, those of
+juries in test_claims_jury_rows.py, the later ones and the test that none is missing in test_claims_later_rows.py;
+finer guards are in the files of each step.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ from tests.unit.claims.claim_life import APRIL_1, GROUNDS, Life, member_key
 
 OK = ResultCode.OK
 VALUE = person(70)
-JURY_EVENTS = range(150, 180)
 
 
 def late(life: Life) -> tuple[ClaimRecord, str]:
@@ -341,14 +341,6 @@ def test_row_15_late() -> None:
     claim, turn = late(life := Life().to(ClaimStatus.SETTLED))
     assert (claim.status, life.turn != turn) == (ClaimStatus.SETTLED, True)
     assert life.missed(turn).payments_missed == 1
-
-
-# 16, as far as the jury has no part in it.
-
-
-def test_row_16_late() -> None:
-    claim, _ = late(life := Life().to(ClaimStatus.DENIED))
-    assert (claim.status, life.open_claims) == (ClaimStatus.CLOSED_DENIED, 0)
 
 
 # A member's objections.
