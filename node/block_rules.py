@@ -9,7 +9,6 @@ import msgspec
 
 from consensus.block import Block, Header
 from consensus.errors import ProtocolViolation
-from consensus.merkle import rfc6962_root
 from node.claims.transaction import Transaction
 from node.claims.wire import Malformed
 
@@ -68,7 +67,11 @@ def check_size(block: Block, limits: BlockLimits) -> None:
 
 def check_body(block: Block) -> None:
     """Is the body the one of the header? Raises InvalidBlock."""
-    if rfc6962_root(block.transactions) != block.header.transactions_root:
+    if len(block.transactions) != block.header.transaction_count:
+        raise InvalidBlock(
+            f"it has {len(block.transactions)} transactions, its header says {block.header.transaction_count}"
+        )
+    if not block.is_whole():
         raise InvalidBlock("its transactions are not those of its header")
 
 

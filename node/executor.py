@@ -201,6 +201,7 @@ class Executor:
             height=Height(parent.height + 1),
             time_ms=time_ms,
             parent=parent.digest,
+            transaction_count=len(raws),
             transactions_root=rfc6962_root(raws),
             receipts_root=rfc6962_root(receipt_bytes),
             state_root=Digest(overlay.root()),

@@ -92,6 +92,7 @@ def genesis_header(genesis: Genesis, members: MemberSet, state_root: bytes) -> H
         height=Height(0),
         time_ms=genesis.time_ms,
         parent=Digest(bytes(32)),
+        transaction_count=0,
         transactions_root=empty,
         receipts_root=empty,
         state_root=Digest(state_root),

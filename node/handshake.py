@@ -30,7 +30,8 @@ from node.crypto import SigningKey, verify
 from node.errors import PeerError
 from node.frames import Seal
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of all that peers say to each other, the headers in their messages included. 2: a header has a transaction count."""
 MAX_HANDSHAKE_BYTES: Final = 1_024
 _FRESH_BYTES: Final = 32
 
@@ -126,7 +127,8 @@ class Acceptor(_Side):
         """Check the dialer's hello; gives the answer to send and who the dialer claims to be. Raises Refusal."""
         hello = _decode(Hello, data)
         if hello.version != VERSION:
-            raise Refusal("wrong version", f"peer protocol {hello.version} where this node speaks {VERSION}")
+            text = f"peer protocol {hello.version} where this node speaks {VERSION}: update the older of the two"
+            raise Refusal("wrong version", text)
         if hello.genesis != self._genesis:
             raise Refusal("wrong genesis", f"the peer's genesis is {hello.genesis.hex()}, ours {self._genesis.hex()}")
         if not self._is_peer(PublicKey(hello.key)):

@@ -257,7 +257,7 @@ def from_json(document: Mapping[str, Any]) -> ProofBundle:
             fact = RecordsProof(member=part["member"], records=tuple(_record(one) for one in part["records"]))
         else:
             fact = _record(_part(document, "record"))
-        numbers = ("epoch", "height", "time_ms")
+        numbers = ("epoch", "height", "time_ms", "transaction_count")
         signatures = tuple((replica, bytes.fromhex(signature)) for replica, signature in certificate["signatures"])
         fields = [header[name] if name in numbers else _bytes(header, name) for name in Header.__struct_fields__]
         digest = _bytes(certificate, "digest")

@@ -18,7 +18,6 @@ from consensus.block import Block, Header
 from consensus.certificates import verify_commit_certificate
 from consensus.codec import decode
 from consensus.errors import DecodeError
-from consensus.merkle import rfc6962_root
 from consensus.messages import Domain
 from consensus.quorum import MemberSet
 from consensus.types import Verify
@@ -188,7 +187,7 @@ def _whole_chain(database: Database, genesis: bytes) -> dict[int, bytes]:
             return found
         fits = header.height == height and header.genesis == genesis and parent in (None, header.parent)
         certified = row.certificate.digest == header.digest and row.certificate.height == height
-        same = block.header == header and rfc6962_root(block.transactions) == header.transactions_root
+        same = block.header == header and block.is_whole()
         if not (fits and certified and same):
             return found
         parent = header.digest

@@ -16,8 +16,9 @@ from consensus.types import Wire
 from node.errors import StoreError
 from node.leveldb import Database
 
-FORMAT: Final = 1
-"""Number of the layout of both databases; another number is refused."""
+FORMAT: Final = 2
+"""Number of the layout of both databases and of the headers in them; another number is refused. 1: headers without a
+transaction count, and so with other digests. Such a chain cannot be continued in this format."""
 
 META: Final = b"\x00"
 """Both databases: format, chain and purpose."""
@@ -115,8 +116,9 @@ def check_meta(database: Database, genesis: bytes) -> bool:
         raise database.broken(f"its description cannot be read: {error}") from error
     if meta.format != FORMAT:
         raise StoreError(
-            f"{database.name} database {database.path} has format {meta.format}, this version of weal reads "
-            f"{FORMAT}: use the version that wrote it, or another data directory"
+            f"{database.name} database {database.path} has format {meta.format}, this version of weal reads {FORMAT} "
+            "and cannot convert it: go on with the version of weal that wrote it, or begin a new chain, with a new "
+            "genesis file and an empty `data_dir`"
         )
     if meta.database != database.name:
         raise StoreError(f"{database.path} holds the {meta.database} database where {database.name} was expected")

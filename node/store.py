@@ -17,7 +17,6 @@ from consensus.block import Block, Header
 from consensus.codec import decode, encode
 from consensus.effects import Persist, PersistBlock
 from consensus.errors import DecodeError, InvariantBroken
-from consensus.merkle import rfc6962_root
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height
 from node.errors import StoreError
@@ -99,7 +98,7 @@ class BlockStore:
             block = self._read_body(height, parent)
             if block is None:
                 raise self._db.broken(f"the body of block {height} is missing")
-            if rfc6962_root(block.transactions) != row.header.transactions_root:
+            if not block.is_whole():
                 raise self._db.broken(f"the transactions of block {height} are not those of its header")
             if self._db.get(HEIGHT_OF + parent) != height_bytes(height):
                 raise self._db.broken(f"the index of digests lacks block {height}")

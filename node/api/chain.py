@@ -79,6 +79,7 @@ def _view(stored: StoredBlock) -> dict[str, object]:
             time_ms=header.time_ms,
             time=iso_time(header.time_ms),
             parent=header.parent.hex(),
+            transaction_count=header.transaction_count,
             transactions_root=header.transactions_root.hex(),
             receipts_root=header.receipts_root.hex(),
             state_root=header.state_root.hex(),

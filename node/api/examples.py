@@ -73,6 +73,7 @@ HEADER: Final = {
     "height": 1204,
     **TIME,
     "parent": HASH,
+    "transaction_count": 2,
     "transactions_root": HASH,
     "receipts_root": HASH,
     "state_root": HASH,

@@ -255,6 +255,7 @@ class HeaderView(msgspec.Struct, kw_only=True):
     time_ms: int
     time: str
     parent: str
+    transaction_count: int
     transactions_root: str
     receipts_root: str
     state_root: str

@@ -51,6 +51,7 @@ headers = st.builds(
     height=numbers,
     time_ms=numbers,
     parent=digests,
+    transaction_count=small,
     transactions_root=digests,
     receipts_root=digests,
     state_root=digests,

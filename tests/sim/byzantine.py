@@ -287,7 +287,11 @@ def bad_blocks(node: FaultyNode, to: int, message: Message) -> list[Message]:
         case 3:
             header = replace(header, parent=flipped)
         case 4:
-            transactions = (*transactions, b"not in the root")
+            # One too many for the root, or in every other block the right ones with a wrong count.
+            if header.height & 1:
+                transactions = (*transactions, b"not in the root")
+            else:
+                header = replace(header, transaction_count=header.transaction_count + 1)
         case 5:
             header = replace(header, members=flipped)
         case _:

@@ -44,12 +44,13 @@ def test_header_and_certificate_are_arrays_in_field_order() -> None:
         height=Height(1),
         time_ms=1_795_488_000_000,
         parent=DIGEST,
+        transaction_count=7,
         transactions_root=DIGEST,
         receipts_root=DIGEST,
         state_root=DIGEST,
         members=DIGEST,
     )
-    assert msgpack.unpackb(encode(header)) == [DIGEST, 0, 1, 1_795_488_000_000, *[DIGEST] * 5]
+    assert msgpack.unpackb(encode(header)) == [DIGEST, 0, 1, 1_795_488_000_000, DIGEST, 7, *[DIGEST] * 4]
     certificate = CommitCertificate(
         view=View(0), height=Height(1), digest=DIGEST, signatures=((ReplicaId(0), Signature(bytes(64))),)
     )

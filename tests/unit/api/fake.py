@@ -110,6 +110,7 @@ class FakeBackend:
             height=Height(height),
             time_ms=GENESIS_MS + 1000 * height,
             parent=parent,
+            transaction_count=len(ids),
             transactions_root=empty,
             receipts_root=empty,
             state_root=Digest(sha256(b"state %d" % height).digest()),

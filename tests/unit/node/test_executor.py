@@ -136,6 +136,8 @@ def test_block_time_is_above_its_parents(ledger: Ledger) -> None:
         ({"members": Digest(bytes(32))}, "member set"),
         ({"parent": Digest(b"\1" * 32)}, "parent"),
         ({"time_ms": ledger_genesis().time_ms}, "time"),
+        ({"transaction_count": 0}, "1 transactions, its header says 0"),
+        ({"transaction_count": 2}, "1 transactions, its header says 2"),
         ({"transactions_root": Digest(bytes(32))}, "transactions"),
         ({"receipts_root": Digest(bytes(32))}, "receipts root"),
         ({"state_root": Digest(bytes(32))}, "state root"),
@@ -156,7 +158,7 @@ def rebuilt(ledger: Ledger, *raws: bytes) -> Block:
     tip = ledger.executor.tip
     header = replace(
         tip, height=Height(tip.height + 1), time_ms=tip.time_ms + 1, parent=tip.digest,
-        transactions_root=rfc6962_root(raws),
+        transaction_count=len(raws), transactions_root=rfc6962_root(raws),
     )  # fmt: skip
     return Block(header=header, transactions=raws)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from consensus.codec import encode
 from consensus.effects import Persist, PersistBlock
 from node import rows
+from node.audit import audit_databases
 from node.claims.application import Application
 from node.crypto import verify
 from node.errors import StoreError
@@ -182,6 +184,34 @@ def test_salvage_works_without_the_manifest_and_refuses_another_chain(closed: tu
         salvage_blocks(path / "blocks", b"h" * 32)
     with pytest.raises(StoreError):
         salvage_blocks(path / "nothing here", GENESIS.digest)
+
+
+def test_an_older_database_is_refused_by_every_way_in_and_keeps_its_rows(
+    closed: tuple[Path, dict[str, object]],
+) -> None:
+    """As format 1 wrote it: headers without a transaction count, field 5 of today's."""
+    path, _ = closed
+    database = Database(path / "blocks", name="blocks", way_out="-", write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
+    older: list[tuple[bytes, bytes | None]] = [
+        (rows.META, encode(rows.Meta(format=1, database="blocks", genesis=GENESIS.digest)))
+    ]
+    for table in (rows.CHAIN, rows.BODY):
+        for key, data in database.scan(table, rows.table_end(table)):
+            header, rest = msgspec.msgpack.decode(data)
+            older.append((key, encode([[*header[:5], *header[6:]], rest])))
+    database.close()
+    tamper(path / "blocks", *older)
+    for enter in (
+        lambda: Ledger(path),
+        lambda: rebuild(path),
+        lambda: salvage_blocks(path / "blocks", GENESIS.digest),
+        lambda: audit_databases(path, GENESIS, lambda text: None),
+    ):
+        with pytest.raises(StoreError, match="format 1, this version of weal reads 2 .*begin a new chain"):
+            enter()
+    database = Database(path / "blocks", name="blocks", way_out="-", write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
+    assert [database.get(key) for key, _ in older] == [data for _, data in older]
+    database.close()
 
 
 def test_a_rebuilt_state_is_a_state(tmp_path: Path) -> None:

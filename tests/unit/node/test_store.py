@@ -38,6 +38,7 @@ def make_block(height: int, parent: bytes = b"p" * 32, *, text: bytes = b"tx", g
         height=Height(height),
         time_ms=height,
         parent=Digest(parent),
+        transaction_count=len(transactions),
         transactions_root=rfc6962_root(transactions),
         receipts_root=Digest(bytes(32)),
         state_root=Digest(bytes(32)),
@@ -167,10 +168,11 @@ def test_another_genesis_is_refused_with_both_names(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, 1)
-    tamper(tmp_path, rows.META, encode(rows.Meta(format=2, database="blocks", genesis=GENESIS)))
-    with pytest.raises(StoreError, match="format 2"):
-        BlockStore.open(tmp_path, GENESIS)
-    tamper(tmp_path, rows.META, encode(rows.Meta(format=1, database="state", genesis=GENESIS)))
+    for other in (rows.FORMAT - 1, rows.FORMAT + 1):
+        tamper(tmp_path, rows.META, encode(rows.Meta(format=other, database="blocks", genesis=GENESIS)))
+        with pytest.raises(StoreError, match=f"format {other}, .* reads {rows.FORMAT} .*new chain"):
+            BlockStore.open(tmp_path, GENESIS)
+    tamper(tmp_path, rows.META, encode(rows.Meta(format=rows.FORMAT, database="state", genesis=GENESIS)))
     with pytest.raises(StoreError, match="holds the state database"):
         BlockStore.open(tmp_path, GENESIS)
 

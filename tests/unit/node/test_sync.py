@@ -48,6 +48,7 @@ def make_chain(length: int) -> list[SyncedBlock]:
             height=Height(height),
             time_ms=height,
             parent=parent,
+            transaction_count=len(transactions),
             transactions_root=rfc6962_root(transactions),
             receipts_root=Digest(bytes(32)),
             state_root=Digest(bytes(32)),

@@ -10,7 +10,7 @@ from consensus.codec import decode, encode
 from consensus.errors import DecodeError
 from consensus.types import Digest
 from node.crypto import SigningKey
-from node.handshake import Acceptor, Answer, Dialer, Hello, Proof, Refusal
+from node.handshake import VERSION, Acceptor, Answer, Dialer, Hello, Proof, Refusal
 
 GENESIS = Digest(bytes(range(32)))
 ALICE, BOB, EVE = (SigningKey(bytes([number]) * 32) for number in (1, 2, 3))
@@ -56,7 +56,7 @@ def test_hello_that_does_not_belong_here_is_refused(dialer: Dialer, reason: str)
 def test_other_version_is_refused() -> None:
     hello = decode(Hello, Dialer(ALICE, GENESIS, BOB.public).hello())
     fields = {name: getattr(hello, name) for name in hello.__struct_fields__}
-    assert refused(lambda: acceptor().answer(encode(Hello(**fields | {"version": 2})))) == "wrong version"
+    assert refused(lambda: acceptor().answer(encode(Hello(**fields | {"version": VERSION + 1})))) == "wrong version"
     assert refused(lambda: acceptor().answer(encode(Hello(**fields | {"fresh": b""})))) == "bad handshake"
 
 
