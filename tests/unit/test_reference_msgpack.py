@@ -1,6 +1,10 @@
-"""Our canonical bytes are msgpack's: compared with the msgpack package, an implementation of its own."""
+"""Our canonical bytes are msgpack's: compared with the msgpack package, an implementation of its own. And what
+docs/protocol.md lists is what there is."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import msgpack
 from hypothesis import given
@@ -10,6 +14,7 @@ from consensus.block import Header
 from consensus.codec import encode
 from consensus.messages import CommitCertificate, Phase, Vote
 from consensus.types import Digest, Height, ReplicaId, Signature, View
+from node.claims import keys
 from node.claims.builders import build_transaction
 from node.claims.mutual_aid.actions import Enrol, NewMember
 from node.claims.transaction import encode_transaction
@@ -66,3 +71,11 @@ def test_a_transaction_can_be_built_with_any_msgpack() -> None:
     action = Enrol(plan="critical-illness", members=(NewMember(person=DIGEST, birth_month=23_000),))
     ours = build_transaction(DIGEST, key.public, 7, 1_800_000_000_000, [action], key.sign)
     assert encode_transaction(ours) == msgpack.packb(fields, use_bin_type=True)
+
+
+def test_the_protocol_lists_every_table_of_the_state() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    section = text[text.index("\n## State\n") : text.index("\n## Receipts\n")]
+    listed = [int(number, 16) for number in re.findall(r"\| (0x[0-9a-f]{2}) \|", section)]
+    tables = [value for name, value in vars(keys).items() if name.isupper() and isinstance(value, int)]
+    assert listed == sorted(tables)
