@@ -1,16 +1,18 @@
-"""Statements that can be checked offline: every record that a bill is computed from, with its path to one root."""
+"""Making statements that can be checked offline: every record that a bill is computed from, with its path to one root.
+
+`proofs.verify_bundle` computes the statement again from these records.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from node.claims.genesis import Genesis
 from node.claims.invariants import InvariantBroken
 from node.claims.state import EncodedReads, ReadState
 from node.claims.statement import CannotFollow, recompute
 from node.errors import Unavailable
-from node.proofs import FORMAT, MAX_PROOF_BYTES, BadProof, ProofBundle, Proven, RecordProof, RecordsProof, encode_bundle
+from node.proofs import FORMAT, MAX_PROOF_BYTES, ProofBundle, RecordProof, RecordsProof, encode_bundle
 from node.state import StateDatabase
 from node.store import BlockStore
 
@@ -29,18 +31,6 @@ class _Recording(EncodedReads):
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise InvariantBroken("a statement reads records by their keys only")
-
-
-class _Proven(_Recording):
-    """The records of a proof, and nothing else."""
-
-    def __init__(self, records: dict[bytes, bytes | None]) -> None:
-        self.read = records
-
-    def get(self, key: bytes) -> bytes | None:
-        if key not in self.read:
-            raise BadProof(f"it lacks the record {key.hex()}, which the statement needs")
-        return self.read[key]
 
 
 def prove_statement(state: StateDatabase, blocks: BlockStore, genesis: Genesis, number: int) -> ProofBundle | None:
@@ -66,16 +56,3 @@ def prove_statement(state: StateDatabase, blocks: BlockStore, genesis: Genesis, 
     if len(encode_bundle(bundle)) > MAX_PROOF_BYTES:
         raise Unavailable("the statement is too long for a proof")
     return bundle
-
-
-def verify_statement(proven: Proven, genesis: Genesis) -> dict[str, Any]:
-    """The statement that a verified bundle shows, computed again from its records. Raises BadProof."""
-    if proven.records is None or proven.member is None:
-        raise BadProof("it is about a single fact, not about a statement")
-    try:
-        statement = recompute(genesis, _Proven(proven.records), proven.member)
-    except (CannotFollow, InvariantBroken) as error:
-        raise BadProof(f"the statement does not follow from its records: {error}") from error
-    if statement is None:
-        raise BadProof("there is no such member")
-    return statement

@@ -66,7 +66,7 @@ OUTCOME: Final = {
     "receipt": RECEIPT,
 }
 FATE: Final = {**OUTCOME, "transaction": TRANSACTION}
-PROOF: Final = {"format": "weal/proof/1", "bundle": "93c420" + HASH}
+PROOF: Final = {"format": "weal/proof/2", "bundle": "94ac7765616c2f70726f6f662f32" + HASH}
 HEADER: Final = {
     "genesis": HASH,
     "epoch": 0,

@@ -55,11 +55,15 @@ def verify_draw(
         bundles = asyncio.run(_fetch(connection, trusted, number, round))
     document = check_bundles(trusted, bundles, number, round)
     if out is not None:
-        out.write_text(json.dumps({"format": FORMAT, "bundles": [one.hex() for one in bundles]}), encoding="utf-8")
+        out.write_text(json.dumps(_document(bundles)), encoding="utf-8")
     panel = ", ".join(document["panel"]) or "nobody"
     text = f"the draw of round {round} of {claim_name(id)} holds: {panel}"
     connection.settings.note(f"attempt {document['attempt']}, from {document['seats']} seats")
     connection.settings.result({**document, "genesis_file": str(path)}, text)
+
+
+def _document(bundles: list[bytes]) -> dict[str, Any]:
+    return {"format": FORMAT, "bundles": [one.hex() for one in bundles]}
 
 
 def _read(path: Path) -> list[bytes]:
@@ -70,7 +74,10 @@ def _read(path: Path) -> list[bytes]:
         document = json.loads(data)
         if document["format"] != FORMAT:
             raise ValueError(f"not of the format {FORMAT}")
-        return [bytes.fromhex(bundle) for bundle in document["bundles"]]
+        bundles = [bytes.fromhex(bundle) for bundle in document["bundles"]]
+        if document != _document(bundles):
+            raise ValueError("it has more than proofs in lower-case hex")
+        return bundles
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CommandError(f"{path}: {error}", code=USAGE) from None
 
@@ -82,15 +89,17 @@ async def _fetch(connection: Connection, genesis: Genesis, claim: int, round_num
     from node.claims.wire import decode_trusted
 
     async with make_client(connection) as client:
-        bundles = [await _proof(client, keys.jury_round(claim, round_number))]
-        raw = _proven(genesis, bundles[0])[1]
+        key = keys.jury_round(claim, round_number)
+        bundles = [await _proof(client, key)]
+        raw = _proven(genesis, bundles[0], key)
         if raw is None:
             raise CommandError(f"claim {claim} has no round {round_number}", code=NOT_FOUND)
         attempt = decode_trusted(RoundRecord, raw).attempt
         if not attempt:
             raise CommandError(f"round {round_number} is an open vote: no panel was drawn", code=NOT_FOUND)
-        bundles.append(await _proof(client, keys.jury_draw(claim, round_number, attempt)))
-        raw = _proven(genesis, bundles[1])[1]
+        key = keys.jury_draw(claim, round_number, attempt)
+        bundles.append(await _proof(client, key))
+        raw = _proven(genesis, bundles[1], key)
         dealers = () if raw is None else decode_trusted(DrawRecord, raw).dealers
         for dealer in dealers:
             bundles.append(await _proof(client, keys.jury_dealing(claim, round_number, attempt, dealer)))
@@ -101,21 +110,19 @@ async def _proof(client: Client, key: bytes) -> bytes:
     return bytes.fromhex((await client.get(f"/v1/state/{key.hex()}", prove=True))["proof"]["bundle"])
 
 
-def _proven(genesis: Genesis, bundle: bytes) -> tuple[bytes, bytes | None]:
-    """(key, record) that a bundle proves. Raises CommandError."""
+def _proven(genesis: Genesis, bundle: bytes, key: bytes) -> bytes | None:
+    """The record at `key` that a bundle proves; None: it proves that there is none. Raises CommandError."""
     from node.proofs import BadProof, parse_bundle, verify_bundle
 
     try:
-        proven = verify_bundle(parse_bundle(bundle), genesis)
+        return verify_bundle(parse_bundle(bundle), genesis, key=key).value
     except BadProof as error:
         raise CommandError(f"a proof does not hold: {error}", code=NOT_VERIFIED) from None
-    if proven.key is None:
-        raise CommandError("a proof is about a transaction and not about a record", code=NOT_VERIFIED)
-    return proven.key, proven.value
 
 
 def check_bundles(genesis: Genesis, bundles: list[bytes], claim: int, round_number: int) -> dict[str, Any]:
-    """What the proofs show, as a JSON-able object. Raises CommandError with exit code 3 if they do not hold."""
+    """What the proofs show, as a JSON-able object: of the round, of its last draw, and of the dealings in the order
+    of the draw's dealers. Raises CommandError with exit code 3 if they do not hold, or are not exactly these."""
     from node.claims import keys
     from node.claims.ids import claim_text, member_text
     from node.claims.jury.proofs import Dealing
@@ -123,21 +130,24 @@ def check_bundles(genesis: Genesis, bundles: list[bytes], claim: int, round_numb
     from node.claims.wire import decode_trusted
     from node.jury_work import BadDraw, check_draw
 
-    records = dict(_proven(genesis, bundle) for bundle in bundles)
-    raw = records.get(keys.jury_round(claim, round_number))
-    if raw is None:
-        raise CommandError("the proofs are not about this round", code=NOT_VERIFIED)
-    round_record = decode_trusted(RoundRecord, raw)
+    rest = iter(bundles)
+
+    def record(key: bytes, name: str) -> bytes:
+        bundle = next(rest, None)
+        raw = None if bundle is None else _proven(genesis, bundle, key)
+        if raw is None:
+            raise CommandError(f"the proofs do not have {name}", code=NOT_VERIFIED)
+        return raw
+
+    round_record = decode_trusted(RoundRecord, record(keys.jury_round(claim, round_number), "this round"))
     attempt = round_record.attempt
-    raw = records.get(keys.jury_draw(claim, round_number, attempt))
-    if raw is None:
-        raise CommandError("the proofs do not have the draw", code=NOT_VERIFIED)
-    draw = decode_trusted(DrawRecord, raw)
+    draw = decode_trusted(DrawRecord, record(keys.jury_draw(claim, round_number, attempt), "the draw"))
     dealings: dict[int, Dealing] = {}
     for dealer in draw.dealers:
-        raw = records.get(keys.jury_dealing(claim, round_number, attempt, dealer))
-        if raw is not None:
-            dealings[dealer] = decode_trusted(Dealing, decode_trusted(DealingRecord, raw).dealing)
+        raw = record(keys.jury_dealing(claim, round_number, attempt, dealer), f"the dealing of organisation {dealer}")
+        dealings[dealer] = decode_trusted(Dealing, decode_trusted(DealingRecord, raw).dealing)
+    if next(rest, None) is not None:
+        raise CommandError("there are proofs that the draw does not need", code=NOT_VERIFIED)
     try:
         panel = check_draw(genesis.digest, claim, round_number, attempt, draw, dealings)
     except BadDraw as error:

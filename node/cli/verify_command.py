@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import rich_click as click
 
-from node.cli.base import NOT_VERIFIED, CommandError, Settings, output_options, pass_settings
+from node.cli.base import NOT_VERIFIED, USAGE, CommandError, Settings, output_options, pass_settings
 
 _MAX_FILE: Final = 8 * 1024 * 1024
 
@@ -23,11 +23,18 @@ _MAX_FILE: Final = 8 * 1024 * 1024
 )
 @click.option("--claim", metavar="ID", help="Insist that the proof is about this claim.")
 @click.option("--transaction", metavar="ID", help="Insist that the proof is about this transaction.")
+@click.option("--state-key", metavar="HEX", help="Insist that the proof is about this state key.")
 @click.option("--statement", is_flag=True, help="Insist that it is a member's statement, and show it.")
 @output_options
 @pass_settings
 def verify(
-    settings: Settings, proof: Any, genesis: Path | None, claim: str | None, transaction: str | None, statement: bool
+    settings: Settings,
+    proof: Any,
+    genesis: Path | None,
+    claim: str | None,
+    transaction: str | None,
+    state_key: str | None,
+    statement: bool,
 ) -> None:
     """Check a proof offline: no node is asked, and nobody but the genesis file is trusted.
 
@@ -38,6 +45,8 @@ def verify(
       weal member statement M-000001 --proof bill.json && weal verify bill.json --statement
       weal tx show 8c1f2ab0… --proof tx.json && weal verify tx.json --genesis genesis.json
 
+    A proof that something is not there holds for what you asked for: name it with --claim or --state-key.
+
     Exits with 3 if the proof does not hold.
     """  # fmt: skip
     from node.genesis import load_genesis
@@ -46,7 +55,7 @@ def verify(
     data = proof.read(_MAX_FILE + 1)
     if len(data) > _MAX_FILE:
         raise CommandError(f"more than {_MAX_FILE} bytes: no proof is that long", code=NOT_VERIFIED)
-    document = check_proof(data, load_genesis(path), claim=claim, transaction=transaction)
+    document = check_proof(data, load_genesis(path), claim=claim, transaction=transaction, key=_state_key(state_key))
     if statement and "statement" not in document:
         raise CommandError("the proof holds, but is not about a member's statement", code=NOT_VERIFIED)
     settings.result({**document, "genesis_file": str(path)}, _text(document, path))
@@ -63,19 +72,30 @@ def local_genesis() -> Path:
 
 
 def check_proof(
-    data: bytes, genesis: Any, *, claim: str | None = None, transaction: str | None = None
+    data: bytes, genesis: Any, *, claim: str | None = None, transaction: str | None = None, key: bytes | None = None
 ) -> dict[str, Any]:
-    """What the proof shows, as a JSON-able object. Raises CommandError with exit code 3 if it does not hold."""
+    """What the proof shows, as a JSON-able object. If a claim, transaction or state key is named, it must be about it.
+
+    Raises CommandError with exit code 3 if it does not hold or is about something else, and with 2 if it shows that
+    nothing is at a key and none was named.
+    """
     from node.claims.queries import Queries
     from node.claims.registry import GenesisPlans
-    from node.proofs import BadProof, parse_bundle, verify_bundle
-    from node.statement_proofs import verify_statement
+    from node.proofs import BadProof, KeyNeeded, OtherFact, parse_bundle, verify_bundle
 
-    queries = Queries(genesis)
-    plans = GenesisPlans(queries.registry)
+    if sum(asked is not None for asked in (claim, transaction, key)) > 1:
+        raise CommandError(
+            "a proof is about one thing", hint="Give one of --claim, --transaction and --state-key.", code=USAGE
+        )
+    asked_key = _claim_key(claim) if claim is not None else key
     try:
-        proven = verify_bundle(parse_bundle(data), genesis)
-        shown = None if proven.records is None else verify_statement(proven, genesis)
+        proven = verify_bundle(parse_bundle(data), genesis, key=asked_key)
+    except OtherFact as error:
+        raise CommandError(f"the proof is about something else: {error}", code=NOT_VERIFIED) from None
+    except KeyNeeded as error:
+        raise CommandError(
+            str(error), hint="Say what you asked for: --claim ID or --state-key HEX.", code=USAGE
+        ) from None
     except BadProof as error:
         raise CommandError(
             f"the proof does not hold: {error}",
@@ -89,40 +109,44 @@ def check_proof(
         "genesis": genesis.digest.hex(),
         "block": {"height": header.height, "digest": header.digest.hex(), "time_ms": header.time_ms},
     }
-    if shown is not None:
-        if claim is not None or transaction is not None:
-            raise CommandError("the proof is about a member's statement", code=NOT_VERIFIED)
-        return {**document, "statement": shown}
-    if proven.transaction is not None:
+    found = None
+    if proven.statement is not None:
+        document["statement"] = proven.statement
+    elif proven.transaction is not None:
         assert proven.receipt is not None
+        queries = Queries(genesis)
+        found = proven.transaction.id.hex()
         document["transaction"] = queries.transaction(proven.transaction)
-        document["receipt"] = queries.receipt(plans, proven.receipt)
-        found, wanted = proven.transaction.id.hex(), transaction
-        if claim is not None:
-            raise CommandError("the proof is about a transaction, not about a claim", code=NOT_VERIFIED)
+        document["receipt"] = queries.receipt(GenesisPlans(queries.registry), proven.receipt)
     else:
         assert proven.key is not None
-        found, record = _record(genesis, proven.key, proven.value)
-        document["record"] = record
-        wanted = None if claim is None else _claim_name(claim)
-        if transaction is not None:
-            raise CommandError("the proof is about a record, not about a transaction", code=NOT_VERIFIED)
-    if wanted is not None and wanted.lower() != found.lower():
-        raise CommandError(f"the proof holds, but is about {found} and not about {wanted}", code=NOT_VERIFIED)
+        document["record"] = _record(genesis, proven.key, proven.value)
+    if transaction is not None and transaction.lower() != found:
+        raise CommandError(
+            f"the proof holds, but is about {found or 'no transaction'} and not about {transaction}", code=NOT_VERIFIED
+        )
     return document
 
 
-def _claim_name(text: str) -> str:
-    from node.claims.ids import claim_id, claim_text
+def _claim_key(text: str) -> bytes:
+    from node.claims import keys
+    from node.claims.ids import claim_id
 
     try:
-        return claim_text(claim_id(text))
+        return keys.claim(claim_id(text))
     except ValueError as error:
-        raise CommandError(str(error), code=2) from None
+        raise CommandError(str(error), code=USAGE) from None
 
 
-def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[str, Any]]:
-    """(name, readable record) of what the state holds at a key."""
+def _state_key(text: str | None) -> bytes | None:
+    try:
+        return None if text is None else bytes.fromhex(text)
+    except ValueError:
+        raise CommandError(f"{text!r} is no state key: it is hex digits", code=USAGE) from None
+
+
+def _record(genesis: Any, key: bytes, value: bytes | None) -> dict[str, Any]:
+    """What the state holds at a key, readable."""
     from node.claims import keys, views
     from node.claims.ids import claim_text
     from node.claims.mutual_aid.records import ClaimRecord
@@ -133,10 +157,10 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
 
     plain: dict[str, Any] = {"key": key.hex(), "value": None if value is None else value.hex()}
     if key[:1] != bytes([keys.CLAIM]) or len(key) != 9:
-        return key.hex(), plain
+        return plain
     name = claim_text(keys.number_of(key))
     if value is None:
-        return name, {"claim": name, "exists": False, **plain}
+        return {"claim": name, "exists": False, **plain}
     try:
         record = decode(ClaimRecord, value, 65_536)
     except Malformed as error:
@@ -150,8 +174,8 @@ def _record(genesis: Any, key: bytes, value: bytes | None) -> tuple[str, dict[st
         # Judged by terms that were adopted after genesis: proven all the same, and shown as the chain has it.
         bare = to_plain(record)
         bare |= {"status": word(record.status), "amount_minor_units": bare.pop("amount")}
-        return name, {"claim": name, "exists": True, **bare, **plain}
-    return name, {
+        return {"claim": name, "exists": True, **bare, **plain}
+    return {
         "claim": name,
         "exists": True,
         **views.claim_view(registry, plans, keys.number_of(key), record),

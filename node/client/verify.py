@@ -34,17 +34,16 @@ async def verified_record(client: Client, key: bytes, genesis: Genesis) -> Prove
     Raises VerificationFailed.
     """
     answer = await client.get(f"/v1/state/{key.hex()}", prove=True)
-    proven = _verified(bytes.fromhex(answer["proof"]["bundle"]), genesis)
-    if proven.key != key:
-        raise VerificationFailed("the node sent a valid proof of another record", code="")
-    return proven
+    return _verified(bytes.fromhex(answer["proof"]["bundle"]), genesis, key)
 
 
-def _verified(bundle: bytes, genesis: Genesis) -> Proven:
-    from node.proofs import BadProof, decode_bundle, verify_bundle
+def _verified(bundle: bytes, genesis: Genesis, key: bytes | None = None) -> Proven:
+    from node.proofs import BadProof, OtherFact, decode_bundle, verify_bundle
 
     try:
-        return verify_bundle(decode_bundle(bundle), genesis)
+        return verify_bundle(decode_bundle(bundle), genesis, key=key)
+    except OtherFact:
+        raise VerificationFailed("the node sent a valid proof of another record", code="") from None
     except BadProof as error:
         raise VerificationFailed(
             str(error), code="", hint="Do not trust this node's answers; ask another one, and tell its operator."

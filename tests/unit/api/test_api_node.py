@@ -121,7 +121,7 @@ async def test_every_proof_verifies_offline_with_the_genesis_alone(net: Net) -> 
         (f"/v1/state/{keys.claim(1).hex()}", keys.claim(1)),
     ):
         answer = await client.get(path, prove=True)
-        proven = verify_bundle(decode_bundle(bytes.fromhex(answer["proof"]["bundle"])), genesis)
+        proven = verify_bundle(decode_bundle(bytes.fromhex(answer["proof"]["bundle"])), genesis, key=key)
         assert proven.key == key
         assert (proven.value is None) == (path == f"/v1/state/{keys.claim(1).hex()}")
         assert proven.header.height == answer["as_of"]["height"]

@@ -110,9 +110,12 @@ class JuryLife:
         enrollers: str = "",
         qualify: bool = True,
         deadlines_per_block: int = 2_000,
+        node_keys: Sequence[bytes] | None = None,
     ) -> None:
         terms = replace(plan(CODE), jury=rules, claim_rules=ClaimRules())
-        genesis = make_genesis(plans=(terms,), roles=REGULATED, deadlines_per_block=deadlines_per_block)
+        genesis = make_genesis(
+            plans=(terms,), roles=REGULATED, deadlines_per_block=deadlines_per_block, node_keys=node_keys
+        )
         self.chain, self.rules = Chain(genesis), rules
         self.pool = range(FIRST, FIRST + jurors)
         number = 1
