@@ -26,11 +26,13 @@ help:
 	@echo "make clean      remove what the targets made, .venv included"
 
 # One lock serves every supported Python; --require-hashes refuses whatever is not in it.
-$(VENV)/.runtime: requirements.lock pyproject.toml .ci/find-python
+$(VENV)/.runtime: requirements.lock requirements-fast.lock pyproject.toml .ci/find-python
 	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && \
 	  { [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "Making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); }; }
 	@echo "Installing the pinned dependencies"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-fast.lock 2>/dev/null \
+	  || echo "No eight-lane signature check for this machine: libsodium does it, at a quarter of the speed"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -92,11 +94,13 @@ picture: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.demo_picture
 
 # One lock for every supported Python: --universal keeps the marker lines and the hashes of all wheels.
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
+# What makes signatures fast has its own, because the node must install where that cannot be.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install --user uv" >&2; exit 1; }
-	$(LOCK) --group build --output-file requirements.lock
-	$(LOCK) --group dev --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --group build --output-file requirements.lock
+	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(LOCK) --group fast --output-file requirements-fast.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis localnet .localnet

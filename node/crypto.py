@@ -8,26 +8,28 @@ It is libsodium's. A signature (R, S) of a message M under a key A is valid if a
 3. A is the canonical encoding of a curve point, and neither A nor R is one of the points of small order;
 4. the encoding of S*B - H(R, A, M)*A equals R byte for byte (the cofactorless equation; hence R is canonical).
 
-Mixed-order A and R are accepted if 4 holds as it stands. Batch or multi-lane verifiers that use the
-cofactored equation or ZIP-215 accept more and must not be used. `tests/fixtures/ed25519` pins the rule.
+Mixed-order A and R are accepted if 4 holds as it stands. Verifiers that use the cofactored equation or ZIP-215
+accept more and must not be used. `tests/fixtures/ed25519` pins the rule; `node/ed25519` follows it, one signature at
+a time or eight, and tests itself against it before a node starts.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import nacl.bindings
-from nacl.exceptions import BadSignatureError
 
 from consensus.types import SIGNATURE_BYTES, PublicKey, Signature
+from node.ed25519.choice import chosen
+from node.ed25519.sodium import verify
 
-PUBLIC_KEY_BYTES: Final = 32
+__all__ = ["SEED_BYTES", "SigningKey", "VoteVerifier", "verify", "verify_many"]
+
 SEED_BYTES: Final = 32
 
-_open = nacl.bindings.crypto_sign_open
 _sign = nacl.bindings.crypto_sign
 
 
@@ -61,25 +63,12 @@ class SigningKey:
         return f"SigningKey(public={self.public.hex()})"
 
 
-def verify(key: bytes, signature: bytes, message: bytes) -> bool:
-    """Is `signature` valid for `message` under `key`, by the rule above? Wrong lengths are simply invalid."""
-    # libsodium reads 32 bytes of key and 64 of signature whatever we pass, so lengths are checked here.
-    if len(key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
-        return False
-    try:
-        _open(signature + message, key)
-    except BadSignatureError:
-        return False
-    return True
+def verify_many(keys: Sequence[bytes], signatures: Sequence[bytes], messages: Sequence[bytes]) -> list[bool]:
+    """`verify` for many: is `signatures[i]` valid for `messages[i]` under `keys[i]`? Faster from three on.
 
-
-def verify_batch(items: Iterable[tuple[bytes, bytes, bytes]]) -> list[bool]:
-    """`verify` for many (key, signature, message); says which are bad, in order.
-
-    Inline on the calling thread on purpose: a verifying thread beside a busy interpreter loses 99 % of its
-    speed to the interpreter lock, and libsodium has no call that checks several at once by the same rule.
+    Raises ValueError unless there are as many of each.
     """
-    return [verify(key, signature, message) for key, signature, message in items]
+    return chosen().verifier.verify_many(keys, signatures, messages)
 
 
 class VoteVerifier:

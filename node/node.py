@@ -36,6 +36,7 @@ from node.config import Config
 from node.crypto import VoteVerifier
 from node.driver import Driver, DriverSettings
 from node.duplicates.node_part import duplicates_service
+from node.ed25519.choice import chosen
 from node.errors import ConfigError, KeyFileError, StoreError
 from node.events import FinalityFeed
 from node.evidence import EvidenceFolder, evidence_check
@@ -157,6 +158,8 @@ class Node:
         )
 
     def _open(self) -> None:
+        signatures, reason = chosen()
+        log.info("signatures checked by %s: %s", signatures.name, reason, extra={"lanes": signatures.lanes})
         settings, scale = self.config.consensus, self.clock.chain_ms_of
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.blocks = BlockStore.open(self.data_dir / "blocks", self.domain.genesis)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from node.ed25519.choice import chosen
 from node.link import wall_ms
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ HELP: Final[Mapping[str, str]] = {
     "weal_pool_bytes": "Memory of pending transactions.",
     "weal_pool_refused_total": "Transactions turned away for lack of room.",
     "weal_signatures_checked_total": "Transaction signatures verified.",
+    "weal_signature_lanes": "Signatures checked at once: 8 with crypto_mb, 1 with libsodium.",
     "weal_peers": "Other replicas of the member set.",
     "weal_peers_connected": "Peers connected.",
     "weal_peer_received_bytes_total": "Bytes received from peers.",
@@ -76,6 +78,7 @@ def node_metrics(node: Node) -> Mapping[str, float]:
         "weal_pool_bytes": node.mempool.size_bytes,
         "weal_pool_refused_total": node.mempool.refused,
         "weal_signatures_checked_total": node.verifier.checked,
+        "weal_signature_lanes": chosen().verifier.lanes,
         "weal_peers": len(peers),
         "weal_peers_connected": len(links),
         "weal_peer_received_bytes_total": sum(p.bytes_in for p in peers) + sum(link.bytes_in for link in links),

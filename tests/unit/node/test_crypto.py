@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consensus.types import PublicKey, Signature
-from node.crypto import SigningKey, VoteVerifier, verify, verify_batch
+from node.crypto import SigningKey, VoteVerifier, verify, verify_many
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "ed25519"
 SPECCHECK: list[dict[str, str]] = json.loads((FIXTURES / "speccheck.json").read_text())
@@ -67,8 +67,8 @@ def test_signing_is_deterministic_and_repr_hides_the_secret() -> None:
 
 def test_batch_says_which_signature_is_bad() -> None:
     key = SigningKey.generate()
-    good = (key.public, key.sign(b"1"), b"1")
-    assert verify_batch([good, (key.public, key.sign(b"1"), b"2"), good, (b"", b"", b"")]) == [True, False, True, False]
+    keys, signatures = [key.public, key.public, key.public, b""], [key.sign(b"1")] * 3 + [b""]
+    assert verify_many(keys, signatures, [b"1", b"2", b"1", b""]) == [True, False, True, False]
 
 
 def test_vote_verifier_remembers_valid_signatures_up_to_its_capacity() -> None:
