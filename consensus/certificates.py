@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from consensus.messages import CommitCertificate, Domain, Evidence, Phase, PreparedCertificate, Vote
 from consensus.quorum import MemberSet
-from consensus.types import DIGEST_BYTES, SIGNATURE_BYTES, ReplicaId, Signature, Verify
+from consensus.types import DIGEST_BYTES, SIGNATURE_BYTES, PublicKey, ReplicaId, Signature, Verify
 
 
 def _are_distinct_members(signatures: Sequence[tuple[ReplicaId, Signature]], members: MemberSet) -> bool:
@@ -35,20 +35,28 @@ def verify_vote(vote: Vote, members: MemberSet, domain: Domain, verify: Verify) 
     return verify(members.key(vote.replica), vote.signature, message)
 
 
+def commit_signatures(
+    certificate: CommitCertificate, members: MemberSet, domain: Domain
+) -> list[tuple[PublicKey, Signature, bytes]]:
+    """(key, signature, message) of each of its votes. Empty if it proves nothing, whatever they are worth."""
+    signatures = certificate.signatures
+    if certificate.height < 1 or certificate.view < 0:
+        return []
+    if len(signatures) < members.quorum or not _are_distinct_members(signatures, members):
+        return []
+    view, height, digest = certificate.view, certificate.height, certificate.digest
+    return [
+        (members.key(replica), signature, domain.vote(Phase.COMMIT, view, height, digest, replica))
+        for replica, signature in signatures
+    ]
+
+
 def verify_commit_certificate(
     certificate: CommitCertificate, members: MemberSet, domain: Domain, verify: Verify
 ) -> bool:
     """Is the block named by the certificate final?"""
-    signatures = certificate.signatures
-    if certificate.height < 1 or certificate.view < 0:
-        return False
-    if len(signatures) < members.quorum or not _are_distinct_members(signatures, members):
-        return False
-    view, height, digest = certificate.view, certificate.height, certificate.digest
-    return all(
-        verify(members.key(replica), signature, domain.vote(Phase.COMMIT, view, height, digest, replica))
-        for replica, signature in signatures
-    )
+    signed = commit_signatures(certificate, members, domain)
+    return bool(signed) and all(verify(*item) for item in signed)
 
 
 def verify_prepared_certificate(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import nacl.bindings
@@ -83,12 +83,24 @@ class VoteVerifier:
         self._valid: OrderedDict[tuple[bytes, bytes, bytes], None] = OrderedDict()
 
     def __call__(self, key: PublicKey, signature: Signature, message: bytes) -> bool:
-        item = (signature, message, key)
-        if item in self._valid:
+        if (key, signature, message) in self._valid:
             return True
         if not verify(key, signature, message):
             return False
+        self._remember((key, signature, message))
+        return True
+
+    def prepare(self, items: Iterable[tuple[PublicKey, Signature, bytes]]) -> None:
+        """Check together what is about to be asked for one by one. Each is (key, signature, message)."""
+        unknown = list(dict.fromkeys(item for item in items if item not in self._valid))
+        if not unknown:
+            return
+        keys, signatures, messages = zip(*unknown, strict=True)
+        for item, is_valid in zip(unknown, verify_many(keys, signatures, messages), strict=True):
+            if is_valid:
+                self._remember(item)
+
+    def _remember(self, item: tuple[bytes, bytes, bytes]) -> None:
         if len(self._valid) >= self._capacity:
             self._valid.popitem(last=False)
         self._valid[item] = None
-        return True

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from node.arrivals import Ahead, Arrival
 from node.claims.results import ResultCode, describe
 from node.claims.transaction import Transaction
 from node.claims.wire import Malformed
@@ -166,33 +167,75 @@ class Mempool:
         `from_peer`: another node found them admissible. Its tip may be ahead of this one's, so a sequence that
         is still too high here is put aside until a block moves that sender on.
         """
+        arrivals = [self._read(raw, chain_ms) for raw in raws]
+        if len(arrivals) > 1:
+            self._check_together(arrivals, from_peer)
         submissions: list[Submission] = []
         added: list[Pending] = []
-        for raw in raws:
-            submission, pending = self._add(raw, chain_ms, steady_ms, from_peer)
+        for arrival in arrivals:
+            submission, pending = self._add(arrival, steady_ms, from_peer)
             submissions.append(submission)
             if pending is not None:
                 added.append(pending)
         return submissions, added
 
-    def _add(self, raw: bytes, chain_ms: int, steady_ms: int, from_peer: bool) -> tuple[Submission, Pending | None]:
+    def _read(self, raw: bytes, chain_ms: int) -> Arrival:
         try:
             transaction = self._verifier.decode(raw)
         except Malformed as error:
-            return _rejected(None, ResultCode.MALFORMED, str(error)), None
+            return Arrival(raw, fault=str(error))
+        if transaction.id in self._pool or (transaction.sender, transaction.sequence) in self._slots:
+            return Arrival(raw, transaction)
+        return Arrival(raw, transaction, code=self._admit(transaction, chain_ms))
+
+    def _check_together(self, arrivals: Sequence[Arrival], from_peer: bool) -> None:
+        """Check the signatures that `_add` would if all of them were valid. Where some are not, it may come to others
+        that were left out here, and checks those itself."""
+        chosen: list[Arrival] = []
+        ids: set[bytes] = set()
+        slots: set[tuple[bytes, int]] = set()
+        ahead = Ahead()
+        for arrival in arrivals:
+            transaction = arrival.transaction
+            if transaction is None or arrival.code is None:
+                continue
+            slot = (transaction.sender, transaction.sequence)
+            if transaction.id in ids or slot in slots:
+                continue
+            if arrival.code is ResultCode.OK:
+                size = len(arrival.raw)
+                if self._shortage(transaction.sender, size, ahead) is not None:
+                    continue
+                ahead.add(transaction.sender, size + TRANSACTION_OVERHEAD_BYTES)
+                ids.add(transaction.id)
+                slots.add(slot)
+            elif not (from_peer and arrival.code is ResultCode.SEQUENCE_TOO_HIGH):
+                continue
+            chosen.append(arrival)
+        verdicts = self._verifier.check_many([(item.raw, item.transaction) for item in chosen if item.transaction])
+        for arrival, is_valid in zip(chosen, verdicts, strict=True):
+            arrival.is_valid = is_valid
+
+    def _is_signed(self, arrival: Arrival, transaction: Transaction) -> bool:
+        if arrival.is_valid is None:
+            arrival.is_valid = self._verifier.check(arrival.raw, transaction)
+        return arrival.is_valid
+
+    def _add(self, arrival: Arrival, steady_ms: int, from_peer: bool) -> tuple[Submission, Pending | None]:
+        raw, transaction, code = arrival.raw, arrival.transaction, arrival.code
+        if transaction is None:
+            return _rejected(None, ResultCode.MALFORMED, arrival.fault), None
         id = transaction.id
-        held = self._pool.get(id)
-        if held is not None:
+        if id in self._pool:
             # Same content; a copy with a broken signature learns no more than that it waits already.
             return Submission(id=id, status="pending"), None
         slot = (transaction.sender, transaction.sequence)
-        if slot in self._slots:
+        if slot in self._slots or code is None:
             detail = f"another waiting transaction of this sender has sequence {transaction.sequence}"
             return _rejected(id, ResultCode.SEQUENCE_USED, detail), None
-        code = self._admit(transaction, chain_ms)
         if code is not ResultCode.OK:
             if from_peer and code is ResultCode.SEQUENCE_TOO_HIGH:
-                if not self._verifier.check(raw, transaction):
+                if not self._is_signed(arrival, transaction):
                     return _rejected(id, ResultCode.BAD_SIGNATURE, describe(ResultCode.BAD_SIGNATURE)), None
                 self._put_aside(transaction.sender, raw)
             # A transaction that is on the chain fails as a replay: say so instead.
@@ -203,7 +246,7 @@ class Mempool:
         if shortage is not None:
             self.refused += 1
             return Submission(id=id, status="refused", detail=shortage, retry_after=1), None
-        if not self._verifier.check(raw, transaction):
+        if not self._is_signed(arrival, transaction):
             return _rejected(id, ResultCode.BAD_SIGNATURE, describe(ResultCode.BAD_SIGNATURE)), None
         self._arrivals += 1
         pending = Pending(id=id, raw=raw, transaction=transaction, arrival=self._arrivals, arrived_ms=steady_ms)
@@ -226,12 +269,18 @@ class Mempool:
     def has_early(self) -> bool:
         return bool(self._early)
 
-    def _shortage(self, sender: bytes, size: int) -> str | None:
+    def _shortage(self, sender: bytes, size: int, ahead: Ahead | None = None) -> str | None:
+        """Why there is no room for `size` bytes of this sender behind what is `ahead`, or None if there is."""
         limits = self.limits
         cost = size + TRANSACTION_OVERHEAD_BYTES
-        if len(self._pool) >= limits.max_transactions or self.size_bytes + cost > limits.max_bytes:
+        count_ahead, bytes_ahead = (ahead.count, ahead.bytes) if ahead else (0, 0)
+        is_full = len(self._pool) + count_ahead >= limits.max_transactions
+        if is_full or self.size_bytes + bytes_ahead + cost > limits.max_bytes:
             return "the pool is full; send it again later"
         count, used = self._used.get(sender, (0, 0))
+        if ahead:
+            own = ahead.of.get(sender, (0, 0))
+            count, used = count + own[0], used + own[1]
         share = limits.sender_share_bps
         # A sender that has nothing here gets one transaction in, however small its share.
         if count and (

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from consensus.block import Block
-from consensus.certificates import verify_commit_certificate
+from consensus.certificates import commit_signatures, verify_commit_certificate
 from consensus.codec import MAX_MESSAGE_BYTES, decode, encode
 from consensus.errors import ProtocolViolation
 from consensus.messages import CommitCertificate, Domain
 from consensus.quorum import MemberSet
-from consensus.types import Height, ReplicaId, Verify, View
+from consensus.types import Height, ReplicaId, View
+from node.crypto import VoteVerifier
 from node.sync_messages import Announce, RangeReply, RangeRequest, SyncedBlock, SyncMessage
 
 PATIENCE_MS: Final = 300
@@ -101,7 +102,7 @@ class Sync:
         chain: Chain,
         members: MemberSet,
         domain: Domain,
-        verify: Verify,
+        verify: VoteVerifier,
         send: Callable[[ReplicaId, bytes], bool],
         deliver: Callable[[Block, CommitCertificate], None],
         describe: Callable[[], tuple[View, bool, bool]],
@@ -316,6 +317,8 @@ class Sync:
         each = size // len(reply.blocks)
         for offset, item in enumerate(reply.blocks):
             height = request.first + offset
+            if offset % _SLICE == 0:
+                self._check_together(reply.blocks[offset : offset + _SLICE])
             fault = None if height <= self._chain.height else self._fault(item, height)
             if fault is not None:
                 self._give_up(reply.number, late=True)
@@ -330,6 +333,15 @@ class Sync:
             self._give_up(reply.number, late=False)
         self._pump()
         self._fetch()
+
+    def _check_together(self, items: Sequence[SyncedBlock]) -> None:
+        """The signatures of these certificates, as far as they are still needed; `_fault` then finds them checked."""
+        self._verify.prepare(
+            signed
+            for item in items
+            if item.certificate.height > self._chain.height
+            for signed in commit_signatures(item.certificate, self._members, self._domain)
+        )
 
     def _fault(self, item: SyncedBlock, height: int) -> str | None:
         block, certificate = item.block, item.certificate

@@ -8,12 +8,12 @@ bytes: an id alone would not do, as it leaves the signature out.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from node.claims.transaction import MAX_TRANSACTION_BYTES, Transaction, decode_transaction
 from node.claims.wire import Malformed
-from node.crypto import verify
+from node.ed25519.choice import Verifier, chosen
 
 REMEMBERED_BYTES: Final = 64 * 1024 * 1024
 REMEMBERED_MAX: Final = 131_072
@@ -27,7 +27,14 @@ def cost(raw: bytes) -> int:
 class TransactionVerifier:
     """Shared by mempool and executor. Remembers verified transactions, oldest out first, bounded in memory."""
 
-    def __init__(self, remembered_bytes: int = REMEMBERED_BYTES, remembered_max: int = REMEMBERED_MAX) -> None:
+    def __init__(
+        self,
+        remembered_bytes: int = REMEMBERED_BYTES,
+        remembered_max: int = REMEMBERED_MAX,
+        signatures: Verifier | None = None,
+    ) -> None:
+        """`signatures`: who checks them; None for this process's choice."""
+        self._verify_many = (signatures or chosen().verifier).verify_many
         self._limit_bytes = remembered_bytes
         self._limit = remembered_max
         self._bytes = 0
@@ -40,17 +47,21 @@ class TransactionVerifier:
         """The transaction in each of `raws`, or None where it is malformed or its signature is wrong."""
         good = self._good
         found: list[Transaction | None] = []
-        for raw in raws:
+        unknown: list[tuple[int, bytes, Transaction]] = []  # (place, raw, what it holds)
+        for place, raw in enumerate(raws):
             transaction = good.get(raw)
             if transaction is None:
                 try:
-                    transaction = self.decode(raw)
+                    decoded = self.decode(raw)
                 except Malformed:
                     found.append(None)
                     continue
-                if not self.check(raw, transaction):
-                    transaction = None
+                unknown.append((place, raw, decoded))
             found.append(transaction)
+        if unknown:
+            verdicts = self.check_many([(raw, transaction) for _, raw, transaction in unknown])
+            for (place, _, transaction), is_valid in zip(unknown, verdicts, strict=True):
+                found[place] = transaction if is_valid else None
         return found
 
     def decode(self, raw: bytes) -> Transaction:
@@ -64,14 +75,30 @@ class TransactionVerifier:
 
     def check(self, raw: bytes, transaction: Transaction) -> bool:
         """Is the signature of `transaction`, which `raw` holds, valid? Remembers it if so."""
-        if raw in self._good:
-            return True
-        self.checked += 1
-        if not verify(transaction.sender, transaction.signature, transaction.signed_bytes()):
-            return False
-        self._good[raw] = transaction
-        self._bytes += cost(raw)
+        return self.check_many(((raw, transaction),))[0]
+
+    def check_many(self, items: Sequence[tuple[bytes, Transaction]]) -> list[bool]:
+        """`check` for many; several cost far less together than one by one."""
+        good = self._good
+        unknown = {raw: transaction for raw, transaction in items if raw not in good}
+        if not unknown:
+            return [True] * len(items)
+        self.checked += len(unknown)
+        transactions = unknown.values()
+        verdicts = self._verify_many(
+            [transaction.sender for transaction in transactions],
+            [transaction.signature for transaction in transactions],
+            [transaction.signed_bytes() for transaction in transactions],
+        )
+        bad = {raw for raw, is_valid in zip(unknown, verdicts, strict=True) if not is_valid}
+        self._remember(unknown, bad)
+        return [raw not in bad for raw, _ in items]
+
+    def _remember(self, checked: Mapping[bytes, Transaction], bad: Set[bytes]) -> None:
+        for raw, transaction in checked.items():
+            if raw not in bad:
+                self._good[raw] = transaction
+                self._bytes += cost(raw)
         while self._bytes > self._limit_bytes or len(self._good) > self._limit:
             oldest, _ = self._good.popitem(last=False)
             self._bytes -= cost(oldest)
-        return True

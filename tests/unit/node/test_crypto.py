@@ -71,6 +71,17 @@ def test_batch_says_which_signature_is_bad() -> None:
     assert verify_many(keys, signatures, [b"1", b"2", b"1", b""]) == [True, False, True, False]
 
 
+def test_prepared_votes_are_checked_together_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    key, verifier = SigningKey.generate(), VoteVerifier()
+    items = [(key.public, key.sign(b"%d" % number), b"%d" % number) for number in range(5)]
+    bad = (key.public, key.sign(b"other"), b"text")
+    verifier.prepare([*items, bad, *items])
+    assert len(verifier._valid) == 5
+    assert not verifier(*bad)
+    monkeypatch.setattr("node.crypto.verify", lambda *item: pytest.fail("checked a second time"))
+    assert all(verifier(*item) for item in items)
+
+
 def test_vote_verifier_remembers_valid_signatures_up_to_its_capacity() -> None:
     key = SigningKey.generate()
     verifier = VoteVerifier(capacity=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from node.claims.results import ResultCode
@@ -78,6 +80,41 @@ def test_full_pool_refuses_and_says_when_to_come_back() -> None:
     assert pool.verifier.checked == 3
     pool.commit(transaction(0))
     assert pool.add(raw(3)) == ["pending"]
+
+
+def broken(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def test_a_bad_signature_makes_way_for_what_comes_behind_it() -> None:
+    """Same content, same place in the sender's sequence, last room: as if they had come one by one."""
+    pool = Pool(max_transactions=2, sender_share_bps=10_000)
+    forged = broken(raw(0))
+    assert pool.add(forged, raw(0), broken(raw(1, 1, person=1)), raw(1, 1, person=2), raw(2)) == [
+        "rejected",
+        "pending",
+        "rejected",
+        "pending",
+        "refused",
+    ]
+    assert pool.waiting() == [1, 1]
+
+
+def test_a_batch_is_taken_in_as_one_by_one() -> None:
+    draw = Random(1)
+    for _ in range(40):
+        items = [raw(draw.randrange(5), draw.randrange(1, 4), person=draw.randrange(2)) for _ in range(24)]
+        items = [broken(item) if draw.randrange(3) == 0 else item for item in items]
+        items += [raw(0, 2_000), raw(1, 3_000), b"junk"]
+        draw.shuffle(items)
+        from_peer = draw.random() < 0.5
+        together, alone = (Pool(max_transactions=7, sender_share_bps=4_000) for _ in range(2))
+        answers, added = together.mempool.add(items, 0, 0, from_peer=from_peer)
+        singly = [alone.mempool.add([item], 0, 0, from_peer=from_peer) for item in items]
+        assert answers == [answer for (answer,), _ in singly]
+        assert [item.raw for item in added] == [item.raw for _, new in singly for item in new]
+        assert together.mempool.refused == alone.mempool.refused
+        assert together.mempool._early == alone.mempool._early
 
 
 def test_bytes_bound_the_pool_too() -> None:

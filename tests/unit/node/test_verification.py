@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from node.ed25519.sodium import Sodium
 from node.verification import TransactionVerifier, cost
 from tests.unit.node.pools import raw, transaction
 
@@ -24,6 +27,24 @@ def test_bad_ones_are_none_and_never_remembered() -> None:
         found = verifier.resolve([good, forged, b"junk", b""])
         assert [item is not None for item in found] == [True, False, False, False]
     assert verifier.checked == 3
+
+
+def test_a_batch_is_one_call_and_repeats_in_it_count_once() -> None:
+    calls: list[int] = []
+
+    class Counting(Sodium):
+        def verify_many(
+            self, keys: Sequence[bytes], signatures: Sequence[bytes], messages: Sequence[bytes]
+        ) -> list[bool]:
+            calls.append(len(keys))
+            return super().verify_many(keys, signatures, messages)
+
+    verifier = TransactionVerifier(signatures=Counting())
+    good, forged = raw(0), raw(1)[:-1] + bytes([raw(1)[-1] ^ 1])
+    assert [item is not None for item in verifier.resolve([good, forged, b"", good, raw(2)])] == [1, 0, 0, 1, 1]
+    assert calls == [3] and verifier.checked == 3
+    verifier.resolve([good, raw(2)])
+    assert verifier.check_many([]) == [] and calls == [3]
 
 
 def test_memory_is_bounded_in_number_and_bytes() -> None:
