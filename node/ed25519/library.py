@@ -19,7 +19,6 @@ import struct
 import sys
 from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +79,9 @@ def load() -> LaneCall:
 
 def _find() -> Path:
     """Where the package manager put the library. Raises NotUsable."""
+    # Here and not above: it takes 20 ms to import, and most commands check no signatures in numbers.
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         files = distribution(PACKAGE).files or []
     except PackageNotFoundError:

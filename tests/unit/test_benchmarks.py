@@ -13,7 +13,9 @@ from benchmarks.health_fund import FundError, cents_of, read_fund, sample_fund, 
 from benchmarks.keyed_values import parts
 from benchmarks.load import LoadReport, WorkerReport, percentile
 from benchmarks.report import Report
+from benchmarks.signatures import SIZES, measure
 from benchmarks.watch import MIB, Usage
+from node.ed25519.sodium import Sodium
 
 HEADER = "id_anon,relation,age_at_inception,amt_hospitalizations,amt_operations"
 
@@ -120,3 +122,9 @@ def test_every_party_of_a_keyed_value_is_timed() -> None:
     timed = parts(holders=4, threshold=3, elements=2, repeat=1)
     assert set(timed) == {"client", "each holder", "asking node", "key: deal", "key: check"}
     assert all(value >= 0 for value in timed.values())
+
+
+def test_signatures_are_measured_with_each_verifier() -> None:
+    found = measure([Sodium(), Sodium()], budget=1)
+    assert len(found) == len(SIZES) + 6
+    assert all(len(figures) == 2 and min(figures) > 0 for _, figures in found)
