@@ -1,0 +1,1 @@
+"""What Commonweal is measured against, each behind the same small interface."""
