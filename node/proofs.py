@@ -28,6 +28,7 @@ from node.claims import keys
 from node.claims.application import Receipt
 from node.claims.genesis import Genesis
 from node.claims.invariants import InvariantBroken
+from node.claims.state import EncodedReads
 from node.claims.statement import CannotFollow, recompute
 from node.claims.transaction import MAX_TRANSACTION_BYTES, Transaction, decode_transaction
 from node.claims.types import MAX_TIME_MS
@@ -188,7 +189,7 @@ def _verify_record(header: Header, fact: RecordProof, asked: bytes | None) -> Pr
     return Proven(header=header, key=fact.key, value=fact.value)
 
 
-class _Given:
+class _Given(EncodedReads):
     """The records of a proof as a state, and nothing else. Notes in what order they are first read."""
 
     def __init__(self, records: dict[bytes, bytes | None]) -> None:

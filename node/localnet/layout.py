@@ -54,21 +54,22 @@ def create(
     max_validity_ms: int | None = None,
     plans: Sequence[Path] | None = None,
     base_port: int | None = None,
+    account_keys: int = 1,
     adjust: Adjust = lambda config: config,
     amend: Amend = lambda terms: terms,
 ) -> State:
     """Write everything into `directory`. Raises ConfigError if a cluster is there already, or a port is taken.
 
     `time_ms` is the chain time of genesis (now if None); `adjust` may change each node's configuration, `amend` the
-    terms of each plan.
+    terms of each plan. Of `account_keys` above 1 each organisation has so many: account.key, account-2.key, ...
     """
     if (directory / FILE).exists():
         raise ConfigError(f"{directory} holds a cluster already; remove it with: weal localnet down --remove")
     ports = ports_from(base_port, 2 * len(names)) if base_port is not None else free_ports(2 * len(names))
     directory.mkdir(parents=True, exist_ok=True)
-    organisations = [_organisation(directory / name, name, runs_node=True) for name in names]
+    organisations = [_organisation(directory / name, name, account_keys, runs_node=True) for name in names]
     if len(names) == 1:
-        organisations.append(_organisation(directory / SECOND_REVIEWER, SECOND_REVIEWER, runs_node=False))
+        organisations.append(_organisation(directory / SECOND_REVIEWER, SECOND_REVIEWER, account_keys, runs_node=False))
     genesis = build_genesis(
         chain=chain,
         time_ms=time.time_ns() // 1_000_000 if time_ms is None else time_ms,
@@ -107,17 +108,23 @@ def write_configurations(directory: Path, nodes: Sequence[NodeState], adjust: Ad
         (directory / node.name / CONFIG_FILE).write_text(commented_toml(adjust(config)), encoding="utf-8")
 
 
-def _organisation(folder: Path, name: str, *, runs_node: bool) -> Organisation:
+def account_file(number: int) -> str:
+    """File of an organisation's account key, from 1."""
+    return ACCOUNT_KEY if number == 1 else ACCOUNT_KEY.replace(".", f"-{number}.")
+
+
+def _organisation(folder: Path, name: str, account_keys: int, *, runs_node: bool) -> Organisation:
     folder.mkdir(parents=True, exist_ok=True)
-    account = SigningKey.generate()
-    write_key(folder / ACCOUNT_KEY, account, None)
+    accounts = [SigningKey.generate() for _ in range(account_keys)]
+    for number, account in enumerate(accounts, start=1):
+        write_key(folder / account_file(number), account, None)
     node_key = b""
     if runs_node:
         key = SigningKey.generate()
         write_key(folder / NODE_KEY, key, None)
         mark_unused(folder / NODE_KEY, key)
         node_key = key.public
-    return Organisation(name=name, node_key=node_key, account_keys=(account.public,), roles=DESK_ROLES)
+    return Organisation(name=name, node_key=node_key, account_keys=tuple(account.public for account in accounts), roles=DESK_ROLES)
 
 
 def _amended(genesis: Genesis, amend: Amend, max_validity_ms: int | None) -> Genesis:
