@@ -6,10 +6,9 @@ Records are read from the committed state at the tip, in one go, so every answer
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from weakref import proxy
 
 import msgspec
@@ -25,6 +24,7 @@ from node.api.backend import (
     Listing,
     Proof,
     Record,
+    RecordKind,
     StoredBlock,
     Submission,
 )
@@ -37,12 +37,14 @@ from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
 from node.claims import plan_queries
 from node.claims.evidence.queries import EvidenceQueries
-from node.claims.ids import claim_id, item_id, member_id
+from node.claims.ids import application_id, claim_id, item_id, member_id
 from node.claims.jury import views as jury_views
+from node.claims.paging import BadQuery
 from node.claims.plain import BadValue, from_plain
-from node.claims.queries import BadQuery, Queries
+from node.claims.queries import Queries
 from node.claims.transaction import Action, Transaction, decode_transaction, encode_transaction
 from node.claims.wire import Wire
+from node.claims.words import action_word
 from node.config import Config
 from node.errors import Unavailable
 from node.genesis import dump_genesis
@@ -53,14 +55,9 @@ from node.vault.service import VaultService
 if TYPE_CHECKING:
     from node.node import Node
 
-_NUMBER_OF: Final = {"claim": claim_id, "member": member_id, "evidence": item_id}
+_NUMBER_OF: Final = {"claim": claim_id, "member": member_id, "application": application_id, "evidence": item_id}
 CACHED_HEIGHTS: Final = 32
 """Committed blocks kept with their receipts rendered."""
-
-
-def action_word(kind: type) -> str:
-    """FileClaim is "file-claim"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
 ACTIONS: Final[Mapping[str, type[Wire]]] = {action_word(kind): kind for kind in get_args(Action)}
@@ -228,11 +225,11 @@ class NodeBackend:
     def claims(self, *, status: str, plan: str, member: str, organisation: str, cursor: str, limit: int) -> Listing:
         return self._listed(
             self._queries.claims,
-            status=status or None,
-            plan=plan or None,
+            status=status,
+            plan=plan,
             member=member_id(member) if member else None,
-            organisation=organisation or None,
-            cursor=cursor or None,
+            organisation=organisation,
+            cursor=cursor,
             limit=limit,
         )
 
@@ -240,14 +237,8 @@ class NodeBackend:
         return self._queries.claim(self._node.state.view(), claim_id(id))
 
     def members(self, *, plan: str, organisation: str, cursor: str, limit: int) -> Listing:
-        return self._listed(
-            self._queries.members,
-            plan=plan or None,
-            organisation=organisation or None,
-            cursor=cursor or None,
-            limit=limit,
-            now_ms=self._tip().time_ms,
-        )
+        now_ms, ask = self._tip().time_ms, self._queries.members
+        return self._listed(ask, plan=plan, organisation=organisation, cursor=cursor, limit=limit, now_ms=now_ms)
 
     def member(self, id: str) -> Record | None:
         return self._queries.member(self._node.state.view(), member_id(id), self._tip().time_ms)
@@ -257,6 +248,13 @@ class NodeBackend:
             return self._queries.statement(self._node.state.view(), member_id(id), cursor or None, limit)
         except BadQuery as error:
             raise BadParameter(str(error)) from None
+
+    def applications(self, *, status: str, plan: str, organisation: str, cursor: str, limit: int) -> Listing:
+        ask = self._queries.applications
+        return self._listed(ask, status=status, plan=plan, organisation=organisation, cursor=cursor, limit=limit)
+
+    def application(self, id: str) -> Record | None:
+        return self._queries.application(self._node.state.view(), application_id(id))
 
     def plans(self) -> Sequence[Record]:
         items: Sequence[Record] = self._queries.plans(self._node.state.view())["items"]
@@ -285,7 +283,7 @@ class NodeBackend:
     def cycles(self, code: str, *, cursor: str, limit: int) -> Listing | None:
         if self._queries.registry.find(self._node.state.view(), code) is None:
             return None
-        return self._listed(self._queries.cycles, code, cursor=cursor or None, limit=limit)
+        return self._listed(self._queries.cycles, code, cursor=cursor, limit=limit)
 
     def organisations(self) -> Sequence[Record]:
         items: Sequence[Record] = self._queries.organisations(self._node.state.view())["items"]
@@ -297,7 +295,7 @@ class NodeBackend:
     def worklist(self, organisation: str, *, cursor: str, limit: int) -> Listing | None:
         if organisation not in self._queries.registry.number_of:
             return None
-        return self._listed(self._queries.worklist, organisation, cursor=cursor or None, limit=limit)
+        return self._listed(self._queries.worklist, organisation, cursor=cursor, limit=limit)
 
     def programme(self) -> Record:
         return self._queries.programme(self._node.state.view())
@@ -320,7 +318,7 @@ class NodeBackend:
         return jury_views.is_hidden(self._node.state.view(), key)
 
     def evidence(self, *, cursor: str, limit: int) -> Listing:
-        return self._listed(self._queries.evidence, cursor=cursor or None, limit=limit)
+        return self._listed(self._queries.evidence, cursor=cursor, limit=limit)
 
     # --- evidence items
 
@@ -330,7 +328,7 @@ class NodeBackend:
 
     def evidence_items(self, *, claim: str, cursor: str, limit: int) -> Listing:
         number = claim_id(claim) if claim else None
-        return self._listed(self._evidence.items, claim=number, cursor=cursor or None, limit=limit)
+        return self._listed(self._evidence.items, claim=number, cursor=cursor, limit=limit)
 
     def evidence_item(self, id: str) -> Record | None:
         return self._evidence.item(self._node.state.view(), item_id(id))
@@ -338,11 +336,13 @@ class NodeBackend:
     def evidence_openings(self, id: str, *, cursor: str, limit: int) -> Listing | None:
         if self.evidence_item(id) is None:
             return None
-        return self._listed(self._evidence.openings, item_id(id), cursor=cursor or None, limit=limit)
+        return self._listed(self._evidence.openings, item_id(id), cursor=cursor, limit=limit)
 
     def _listed(self, ask: Any, *parts: object, **filters: object) -> Listing:
+        """ "" stands for a filter, or a cursor, that was not given."""
+        given = {name: value for name, value in filters.items() if value != ""}
         try:
-            answer = ask(self._node.state.view(), *parts, **filters)
+            answer = ask(self._node.state.view(), *parts, **given)
         except BadQuery as error:
             raise BadParameter(str(error)) from None
         return answer["items"], answer["next"] or ""
@@ -363,7 +363,7 @@ class NodeBackend:
 
     # --- proofs
 
-    def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:
+    def record_key(self, kind: RecordKind, id: str) -> bytes:
         if kind == "plan":
             return self._queries.key_of(self._node.state.view(), "plan", id)
         return self._queries.key_of(self._node.state.view(), kind, _NUMBER_OF[kind](id))

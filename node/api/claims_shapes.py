@@ -223,6 +223,42 @@ class MemberView(View):
     moved_to: str | None
     """The record in which the membership goes on."""
     came_from: str | None
+    application: str | None
+    """The application that was accepted; null: enrolled at once, or moved."""
+
+
+class ApplicationRefusalView(View):
+    """Why somebody may not join."""
+
+    clause: str
+    clause_title: str | None
+    reason: str | None
+
+
+class ApplicationView(View):
+    """Somebody who wants to join a plan, and is no member before the application is accepted."""
+
+    id: str
+    plan: str
+    status: str
+    """applied, accepted, refused, withdrawn or lapsed."""
+    recorded_by: str
+    """The enroller that took it, and decides it."""
+    person: str
+    birth_month: str
+    declaration: str
+    """Commitment to the health declaration, hex."""
+    pays_through: str | None
+    pays_through_application: str | None
+    """Who will pay has applied too."""
+    units: int
+    applied_ms: int
+    changed_ms: int
+    deadline_ms: int | None
+    """When it lapses."""
+    member: str | None
+    """Who the applicant has become."""
+    refusal: ApplicationRefusalView | None
 
 
 class CycleView(View):

@@ -194,6 +194,28 @@ MEMBER: Final = {
     "dependants": 0,
     "moved_to": None,
     "came_from": None,
+    "application": "A-000007",
+}
+APPLICATION: Final = {
+    "id": "A-000007",
+    "plan": "critical-illness",
+    "status": "refused",
+    "recorded_by": "harbour",
+    "person": HASH,
+    "birth_month": "1984-05",
+    "declaration": HASH,
+    "pays_through": None,
+    "pays_through_application": None,
+    "units": 1,
+    "applied_ms": 1_754_006_400_000,
+    "changed_ms": 1_754_092_800_000,
+    "deadline_ms": None,
+    "member": None,
+    "refusal": {
+        "clause": "2.1",
+        "clause_title": "Who may join, and what must be declared",
+        "reason": "health-condition",
+    },
 }
 CYCLE: Final = {
     "plan": "critical-illness",
@@ -265,6 +287,7 @@ TOTALS: Final = {
     "members_enrolled": 23_000_000,
     "members_sharing": 23_000_000,
     "members_sharing_of": {"harbour": 12_000_000, "meadow": 11_000_000},
+    "applications_by_status": {"applied": 2, "accepted": 1, "refused": 1, "withdrawn": 0, "lapsed": 0},
     "claims": 3,
     "claims_by_status": STATUSES,
     "open_cycle": 2,

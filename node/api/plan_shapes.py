@@ -15,6 +15,7 @@ class TotalsView(View):
     members_enrolled: int
     members_sharing: int
     members_sharing_of: dict[str, int]
+    applications_by_status: dict[str, int]
     claims: int
     claims_by_status: dict[str, int]
     open_cycle: int

@@ -7,6 +7,8 @@ from aiohttp import hdrs, web
 from node.api.backend import BadParameter
 from node.api.call import Call, etag, found, origin_headers
 from node.api.shapes import (
+    ApplicationPath,
+    ApplicationsQuery,
     ClaimFhirPath,
     ClaimPath,
     ClaimsQuery,
@@ -97,6 +99,25 @@ async def member(call: Call[MemberPath, ProveQuery, None]) -> web.Response:
     name = call.path.id
     record = found(call.backend.member(name), "member", name)
     proof = call.backend.prove_state(call.backend.record_key("member", name)) if call.query.prove else None
+    return call.record(record, proof=proof)
+
+
+async def applications(call: Call[Nothing, ApplicationsQuery, None]) -> web.Response:
+    query = call.query
+    records, following = call.backend.applications(
+        status=query.status,
+        plan=query.plan,
+        organisation=query.organisation,
+        cursor=query.cursor,
+        limit=call.limit(query.limit),
+    )
+    return call.page(records, following)
+
+
+async def application(call: Call[ApplicationPath, ProveQuery, None]) -> web.Response:
+    name = call.path.id
+    record = found(call.backend.application(name), "application", name)
+    proof = call.backend.prove_state(call.backend.record_key("application", name)) if call.query.prove else None
     return call.record(record, proof=proof)
 
 

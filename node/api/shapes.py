@@ -19,6 +19,7 @@ Hash = Annotated[str, Meta(pattern=HASH_PATTERN, min_length=64, max_length=64, d
 Hex = Annotated[str, Meta(extra_json_schema={"pattern": "^([0-9a-f]{2})*$"}, description="Bytes, lower-case hex.")]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 ClaimId = Annotated[str, Meta(pattern="^C-[0-9]{6,18}$", max_length=20, description="Such as C-000045.")]
+ApplicationId = Annotated[str, Meta(pattern="^A-[0-9]{6,18}$", max_length=20, description="Such as A-000007.")]
 MemberId = Annotated[str, Meta(pattern="^M-[0-9]{6,18}$", max_length=20, description="Such as M-000123.")]
 Cursor = Annotated[str, Meta(max_length=128, pattern="^[A-Za-z0-9._:-]*$", description="`next` of the page before.")]
 PageLimit = Annotated[
@@ -76,6 +77,10 @@ class ClaimFhirPath(_Parameters, frozen=True, kw_only=True):
 
 class MemberPath(_Parameters, frozen=True, kw_only=True):
     id: MemberId
+
+
+class ApplicationPath(_Parameters, frozen=True, kw_only=True):
+    id: ApplicationId
 
 
 class PlanPath(_Parameters, frozen=True, kw_only=True):
@@ -173,6 +178,16 @@ class MembersQuery(_Parameters, frozen=True, kw_only=True):
     plan: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9._-]*$", description="Only members of it.")] = ""
     organisation: Annotated[
         str, Meta(max_length=64, pattern="^[A-Za-z0-9 ._-]*$", description="Only members enrolled by it.")
+    ] = ""
+    cursor: Cursor = ""
+    limit: PageLimit = 0
+
+
+class ApplicationsQuery(_Parameters, frozen=True, kw_only=True):
+    status: Annotated[str, Meta(max_length=32, pattern="^[a-z-]*$", description="Only those in this status.")] = ""
+    plan: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9._-]*$", description="Only those for it.")] = ""
+    organisation: Annotated[
+        str, Meta(max_length=64, pattern="^[A-Za-z0-9 ._-]*$", description="Only those that it recorded.")
     ] = ""
     cursor: Cursor = ""
     limit: PageLimit = 0

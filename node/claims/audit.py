@@ -13,14 +13,17 @@ from typing import Final
 import msgspec
 
 from node.claims import keys
+from node.claims.audit_applications import audit_applications, pending_person
 from node.claims.consortium import SenderRecord
 from node.claims.genesis import Genesis
 from node.claims.ids import claim_text, member_text
 from node.claims.invariants import InvariantBroken
 from node.claims.mutual_aid.accounts import balance_of
+from node.claims.mutual_aid.application_records import load_application
 from node.claims.mutual_aid.bills import bill, year_cap
 from node.claims.mutual_aid.cohorts import cohort_row
 from node.claims.mutual_aid.invariants import broken_equations
+from node.claims.mutual_aid.persons import load_person, read_person
 from node.claims.mutual_aid.plan_records import load_life, load_refund
 from node.claims.mutual_aid.plan_transitions import PlanStatus
 from node.claims.mutual_aid.records import (
@@ -113,6 +116,7 @@ class Audit:
             self.plans = self.registry.plans(self.state)
             self._claims()
             self._members()
+            audit_applications(self)
             for plan in self.plans:
                 self._plan(plan)
             self._deadlines()
@@ -121,7 +125,8 @@ class Audit:
             self.found("unreadable", "state", f"{type(error).__name__}: {error}")
         return self.findings
 
-    def _each(self, what: str, table: int) -> Iterator[tuple[bytes, bytes]]:
+    def each(self, what: str, table: int) -> Iterator[tuple[bytes, bytes]]:
+        """Every row of a table; its count is kept under `what`."""
         count = 0
         for count, row in enumerate(self.state.scan(*keys.table(table)), start=1):
             if count % STEP == 0:
@@ -135,7 +140,7 @@ class Audit:
         self._tallies = [[0] * (max(ClaimStatus) + 1) for _ in self.plans]
         self._confirmed = [[0, 0] for _ in self.plans]
         self._payable, self._paid_out = [0] * len(self.plans), [0] * len(self.plans)
-        for key, raw in self._each("claims", keys.CLAIM):
+        for key, raw in self.each("claims", keys.CLAIM):
             number, claim = keys.number_of(key), decode_trusted(ClaimRecord, raw)
             where = claim_text(number)
             if claim.plan >= len(self.plans):
@@ -186,7 +191,7 @@ class Audit:
         for plan in self.plans:
             cohorts = load_cohorts(self.state, plan.number)
             self._cohorts.append([list(self._nobody) for _ in cohorts.cohorts] if cohorts is not None else [])
-        for key, raw in self._each("members", keys.MEMBER):
+        for key, raw in self.each("members", keys.MEMBER):
             number, member = keys.number_of(key), decode_trusted(MemberRecord, raw)
             if member.plan >= len(self.plans):
                 self.found("plan", member_text(number), f"there is no plan {member.plan}")
@@ -229,8 +234,8 @@ class Audit:
         self.expect("open claims", where, self._open.pop(number, 0), member.open_claims)
         if not member.came_from:
             self.expect("paid claims", where, self._paid.get(number, 0), member.paid_claims)
-        raw = self.state.get(keys.person(member.plan, member.person))
-        newest = 0 if raw is None else int(decode_trusted(tuple[int], raw)[0])
+        known = load_person(self.state, member.plan, member.person)
+        newest = 0 if known is None else known.member
         if newest < number or (newest > number and not member.until_day):
             self.found("person", where, f"its person is member {newest} of the plan")
         if member.payer:
@@ -319,7 +324,7 @@ class Audit:
     def _deadlines(self) -> None:
         plans = dict.fromkeys(range(len(self.plans)), 0)
         unknown = 0
-        for key, _ in self._each("deadlines", keys.DEADLINE):
+        for key, _ in self.each("deadlines", keys.DEADLINE):
             time_ms, kind, subject = keys.parse_deadline(key)
             where = f"deadline of kind {kind} for {subject}"
             if kind in _CLAIM_KINDS:
@@ -337,6 +342,10 @@ class Audit:
                 account = load_account(self.state, subject)
                 if account is None or account.removal_ms != time_ms:
                     self.found("orphan", where, "no member is to be removed then")
+            elif kind == DeadlineKind.APPLICATION:
+                application = load_application(self.state, subject)
+                if application is None or application.deadline_ms != time_ms:
+                    self.found("orphan", where, "no application waits for it")
             elif kind != DeadlineKind.ARREARS:
                 unknown += 1
         self.counts["deadlines of other modules"] = unknown
@@ -349,25 +358,29 @@ class Audit:
     def _rows(self) -> None:
         self._compare_days("head counts by day", keys.DAY_CHANGE, self._changes)
         self._compare_days("exits by cohort", keys.COHORT_EXIT, self._exits)
-        for key, raw in self._each("persons", keys.PERSON):
-            number = int(decode_trusted(tuple[int], raw)[0])
-            member = load_member(self.state, number)
-            if member is None or keys.person(member.plan, member.person) != key:
-                self.found("orphan", f"person {key[3:].hex()[:16]}", f"{member_text(number)} is somebody else")
-        for key, _ in self._each("cases", keys.CASE):
+        for key, raw in self.each("persons", keys.PERSON):
+            known, where = read_person(raw), f"person {key[3:].hex()[:16]}"
+            member = load_member(self.state, known.member)
+            if (known.member or not known.application) and (
+                member is None or keys.person(member.plan, member.person) != key
+            ):
+                self.found("orphan", where, f"{member_text(known.member)} is somebody else")
+            if known.application:
+                pending_person(self, key, known.application, where)
+        for key, _ in self.each("cases", keys.CASE):
             claim = load_claim(self.state, keys.parse_case(key)[1])
             if claim is None or claim.status is not ClaimStatus.CONFIRMED:
                 self.found("orphan", f"case of claim {keys.parse_case(key)[1]}", "the claim is not confirmed")
         watched = 0
-        for key, raw in self._each("balances", keys.ACCOUNT):
+        for key, raw in self.each("balances", keys.ACCOUNT):
             account = decode_trusted(AccountRecord, raw)
             watched += account.threshold >= 0
             self._balance(keys.number_of(key), account)
-        rows = sum(1 for _ in self._each("watched balances", keys.THRESHOLD))
+        rows = sum(1 for _ in self.each("watched balances", keys.THRESHOLD))
         self.expect("orphan", "watched balances", watched, rows)
 
     def _compare_days(self, what: str, table: int, expected: dict[bytes, int]) -> None:
-        for key, raw in self._each(what, table):
+        for key, raw in self.each(what, table):
             self.expect("day", f"{what}: row {key.hex()}", expected.pop(key, 0), decode_trusted(DayChange, raw).change)
         for key, change in expected.items():
             self.expect("day", f"{what}: row {key.hex()}", change, 0)

@@ -248,6 +248,16 @@ class EventKind(IntEnum):
     """subject: member; organisation: enroller; value: amount that is paid back."""
     MEMBER_REMOVED = 120
     """subject: member who pays and is in arrears; organisation: enroller; value: how many of the family are removed."""
+    APPLICATIONS_RECORDED = 121
+    """subject: first application of a run of numbers; organisation: enroller; value: how many."""
+    APPLICATION_ACCEPTED = 122
+    """subject: application; organisation: enroller; value: the member's number."""
+    APPLICATION_REFUSED = 123
+    """subject: application; organisation: enroller; value: reason code."""
+    APPLICATION_WITHDRAWN = 124
+    """subject: application; organisation: enroller."""
+    APPLICATION_LAPSED = 125
+    """subject: application; organisation: enroller, who did not decide in time."""
     PROPOSAL_DRAFTED = 130
     """subject: proposal; organisation: proposer; value: its kind. Nobody votes on it yet."""
     PROPOSAL_OPENED = 131

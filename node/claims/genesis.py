@@ -135,6 +135,8 @@ class StepDeadlines(Wire, frozen=True, kw_only=True):
     """What an investigator may add to its time, once and with a reason."""
     objection_hours: Hours = 240
     """To decide an objection; then the claim is published again."""
+    application_hours: Hours = 720
+    """To decide an application for membership; then it lapses."""
 
 
 class EvidenceRules(Wire, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
-"""Numbers of members, claims and evidence items as people write them: M-000123, C-000045 and E-000012."""
+"""Numbers of records as people write them: member M-000123, claim C-000045, evidence item E-000012, application
+A-000007."""
 
 from __future__ import annotations
 
@@ -28,6 +29,15 @@ def item_text(number: int) -> str:
 def item_id(text: str) -> int:
     """12 for "E-000012", "e-12" or "12". Raises ValueError."""
     return _number(text, "E", "evidence item")
+
+
+def application_text(number: int) -> str:
+    return f"A-{number:06d}"
+
+
+def application_id(text: str) -> int:
+    """7 for "A-000007", "a-7" or "7". Raises ValueError."""
+    return _number(text, "A", "application")
 
 
 def _number(text: str, letter: str, kind: str) -> int:

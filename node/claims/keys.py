@@ -3,7 +3,7 @@
 Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x60-0x6f to evidence
 items, 0x70-0x77 to duplicates; later modules take further ranges. Execution scans two tables only, both by
 ranges that hold what is due: DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure).
-Queries page through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, CLAIM, ITEM, GRANT,
+Queries page through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, APPLICATION, CLAIM, ITEM, GRANT,
 ITEM_OF_CLAIM and OPENING. All other access is by exact key.
 Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
 later modules take further ranges. Execution scans these tables only, by ranges that hold what is due:
@@ -33,6 +33,10 @@ PERSON: Final = 0x27
 CLAIM: Final = 0x28
 TIE: Final = 0x29
 CLAWBACK: Final = 0x2A
+APPLICATION: Final = 0x2B
+APPLICATION_OF: Final = 0x2C
+APPLICATION_TALLY: Final = 0x2D
+APPLICATION_COUNTER: Final = 0x2E
 KEY_STATE: Final = 0x70
 KEY_EPOCH: Final = 0x71
 KEY_DEALING: Final = 0x72
@@ -90,6 +94,7 @@ counters: Final = bytes([COUNTERS])
 governance: Final = bytes([GOVERNANCE])
 key_state: Final = bytes([KEY_STATE])
 item_counter: Final = bytes([ITEM_COUNTER])
+application_counter: Final = bytes([APPLICATION_COUNTER])
 
 
 def organisation(number: int) -> bytes:
@@ -181,6 +186,19 @@ def member(number: int) -> bytes:
 
 def person(plan: int, commitment: bytes) -> bytes:
     return _U16.pack(PERSON, plan) + commitment
+
+
+def application(number: int) -> bytes:
+    return _U64.pack(APPLICATION, number)
+
+
+def application_of(member_number: int) -> bytes:
+    """Leads from a member to the application that was accepted."""
+    return _U64.pack(APPLICATION_OF, member_number)
+
+
+def application_tally(plan: int) -> bytes:
+    return _U16.pack(APPLICATION_TALLY, plan)
 
 
 def claim(number: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from node.claims.calendar import date_text, months_old
-from node.claims.ids import claim_text, member_text
+from node.claims.ids import application_text, claim_text, member_text
 from node.claims.mutual_aid.accounts import balance_of, family_of
 from node.claims.mutual_aid.bills import bill, charged_through, cycles_of, refund_of
 from node.claims.mutual_aid.records import CycleStatus, Exit, MemberRecord, load_account, the_cycle
@@ -35,6 +35,11 @@ def member_status(member: MemberRecord, today: int, *, in_arrears: bool = False)
     return "active" if today >= member.cover_day else "waiting"
 
 
+def month_text(birth_month: int) -> str:
+    """Such as "1980-04"."""
+    return f"{birth_month // 12:04d}-{birth_month % 12 + 1:02d}"
+
+
 def account_view(registry: Registry, state: ReadState, number: int, plan: Plan) -> Json | None:
     """The balance of a member who pays, dependants included; None if its organisation collects."""
     account = load_account(state, number)
@@ -54,9 +59,17 @@ def account_view(registry: Registry, state: ReadState, number: int, plan: Plan) 
 
 
 def member_view(
-    registry: Registry, plan: Plan, number: int, member: MemberRecord, today: int, billed: int, account: Json | None
+    registry: Registry,
+    plan: Plan,
+    number: int,
+    member: MemberRecord,
+    today: int,
+    billed: int,
+    account: Json | None,
+    application: int,
 ) -> Json:
-    """`today` is the plan's day; `billed` what the member's shares so far add up to, minor units."""
+    """`today` is the plan's day; `billed` what the member's shares so far add up to, minor units; `application`
+    the accepted one, or 0."""
     terms = plan.terms_on(today).plan
     return {
         "id": member_text(number),
@@ -64,7 +77,7 @@ def member_view(
         "status": member_status(member, today, in_arrears=account is not None and account["arrears"] is not None),
         "enrolled_by": registry.names[member.organisation],
         "person": member.person.hex(),
-        "birth_month": f"{member.birth_month // 12:04d}-{member.birth_month % 12 + 1:02d}",
+        "birth_month": month_text(member.birth_month),
         "age_years": months_old(member.birth_month, today) // 12,
         "enrolled_on": date_text(member.enrolled_day),
         "cover_from": date_text(member.cover_day),
@@ -81,6 +94,7 @@ def member_view(
         "dependants": member.dependants,
         "moved_to": member_text(member.moved_to) if member.moved_to else None,
         "came_from": member_text(member.came_from) if member.came_from else None,
+        "application": application_text(application) if application else None,
     }
 
 

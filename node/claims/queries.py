@@ -1,22 +1,27 @@
-"""Reading the state: every answer the API and the command line give about claims. Writes nothing.
-
-Every list is bounded twice: by `limit` rows in the answer, and by SCAN_MAX rows looked at. So a page may
-hold fewer rows than asked for, even none, and still name a `next` cursor; the end is reached when it is
-null. Pages are read from one state; a cursor stays good as the chain grows.
-"""
+"""Reading the state: every answer the API and the command line give about claims. Writes nothing. Lists: paging.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from enum import IntEnum
+from typing import Final, TypeVar
 
 from node.claims import keys, plan_queries, views
 from node.claims.application import Receipt
+from node.claims.application_views import application_view
 from node.claims.claim_views import voters
 from node.claims.consortium import EvidenceRecord, OrganisationTally, load_sender
 from node.claims.events import ClaimsEvent
 from node.claims.genesis import Genesis
 from node.claims.member_views import account_view, member_view, statement_view
+from node.claims.mutual_aid.application_life import APPLICATION_DEADLINE_OF, ApplicationStatus
+from node.claims.mutual_aid.application_records import (
+    ApplicationRecord,
+    application_of,
+    load_application,
+    load_application_tally,
+    the_application,
+)
 from node.claims.mutual_aid.bills import bill, cycles_of
 from node.claims.mutual_aid.records import (
     ClaimRecord,
@@ -33,22 +38,17 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.ties import ties_of_organisation
 from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
+from node.claims.paging import SCAN_MAX, BadQuery, key_from, limit_of, number_from, page, queued
 from node.claims.registry import Plan, Registry
 from node.claims.state import ReadState
 from node.claims.transaction import Transaction
 from node.claims.wire import decode_trusted
 from node.claims.words import Json, word
 
-LIMIT_MAX: Final = 1_000
-SCAN_MAX: Final = 5_000
 _END: Final = 2**63
 """Numbers from outside lie below this, so that they fit a key."""
-
 _KINDS_OF_CLAIMS: Final = frozenset(DEADLINE_OF.values())
-
-
-class BadQuery(ValueError):
-    """A filter, cursor or limit is wrong. The message says which values are right."""
+S = TypeVar("S", bound=IntEnum)
 
 
 class Queries:
@@ -67,6 +67,11 @@ class Queries:
         member = load_member(state, member_id) if 0 < member_id < _END else None
         return None if member is None else self._member_view(state, member_id, member, now_ms)
 
+    def application(self, state: ReadState, number: int) -> Json | None:
+        """Of somebody who wants to join a plan."""
+        application = load_application(state, number) if 0 < number < _END else None
+        return None if application is None else application_view(self.registry, state, number, application)
+
     def plan(self, state: ReadState, code: str) -> Json | None:
         """Terms in force when the open cycle is disclosed, and totals."""
         plan = self.registry.find(state, code)
@@ -76,7 +81,8 @@ class Queries:
         owed = load_receivables(state, plan.number)
         day = plan.day_of(record.disclosure_ms)
         terms = plan.terms_on(day).plan
-        totals = views.plan_totals_view(self.registry, terms, record, tally, owed)
+        applied = load_application_tally(state, plan.number)
+        totals = views.plan_totals_view(self.registry, terms, record, tally, owed, applied)
         ended = plan_queries.lifecycle(self.registry, state, plan)
         return {**views.terms_view(plan, day), "totals": totals, "lifecycle": ended}
 
@@ -106,7 +112,8 @@ class Queries:
             record, tally = load_plan(state, plan.number), load_tally(state, plan.number)
             owed = load_receivables(state, plan.number)
             terms = plan.terms_on(plan.day_of(record.disclosure_ms)).plan
-            view = views.plan_totals_view(self.registry, terms, record, tally, owed)
+            applied = load_application_tally(state, plan.number)
+            view = views.plan_totals_view(self.registry, terms, record, tally, owed, applied)
             totals.append({"plan": plan.code, **view})
         counters = load_counters(state)
         by_status = {
@@ -131,9 +138,9 @@ class Queries:
     def cycles(self, state: ReadState, code: str, cursor: str | None = None, limit: int = 100) -> Json:
         """Cycles of a plan that have been disclosed, first to last."""
         plan = self._plan(state, code)
-        start = max(1, _number(cursor, 1))
+        start = max(1, number_from(cursor, 1))
         last = load_plan(state, plan.number).cycle - 1
-        stop = min(last + 1, start + _limit(limit))
+        stop = min(last + 1, start + limit_of(limit))
         items = [
             views.cycle_view(self.registry, plan, number, the_cycle(state, plan.number, number))
             for number in range(start, stop)
@@ -160,7 +167,42 @@ class Queries:
                 return None
             return self._member_view(state, number, member, now_ms)
 
-        return _page(state, keys.member, _number(cursor, 1), limit, view)
+        return page(state, keys.member, number_from(cursor, 1), limit, view)
+
+    def applications(
+        self,
+        state: ReadState,
+        *,
+        status: str | None = None,
+        plan: str | None = None,
+        organisation: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Json:
+        """Those that match all filters: the pending ones by deadline, others by number."""
+        wanted = None if status is None else _status(ApplicationStatus, status)
+        plan_number = None if plan is None else self._plan(state, plan).number
+        enroller = None if organisation is None else self._organisation(organisation)
+
+        def view(number: int, application: ApplicationRecord) -> Json | None:
+            if (
+                wanted not in (None, application.status)
+                or plan_number not in (None, application.plan)
+                or enroller not in (None, application.organisation)
+            ):
+                return None
+            return application_view(self.registry, state, number, application)
+
+        if wanted in APPLICATION_DEADLINE_OF:
+            kinds = frozenset(APPLICATION_DEADLINE_OF.values())
+            return queued(state, kinds, lambda number: view(number, the_application(state, number)), cursor, limit)
+        return page(
+            state,
+            keys.application,
+            number_from(cursor, 1),
+            limit,
+            lambda raw, number: view(number, decode_trusted(ApplicationRecord, raw)),
+        )
 
     def claims(
         self,
@@ -177,7 +219,7 @@ class Queries:
 
         Order: of one member, newest first; of an open status, by deadline; otherwise by number.
         """
-        wanted = None if status is None else _status(status)
+        wanted = None if status is None else _status(ClaimStatus, status)
         plan_number = None if plan is None else self._plan(state, plan).number
         number = None if organisation is None else self._organisation(organisation)
 
@@ -200,13 +242,13 @@ class Queries:
         if member is not None:
             return self._claims_of(state, member, matches, cursor, limit)
         if wanted is not None and wanted in DEADLINE_OF:
-            return self._queued(state, frozenset({DEADLINE_OF[wanted]}), matches, cursor, limit)
+            return self._queued_claims(state, frozenset({DEADLINE_OF[wanted]}), matches, cursor, limit)
 
         def view(raw: bytes, claim_id: int) -> Json | None:
             claim = decode_trusted(ClaimRecord, raw)
             return views.claim_view(self.registry, state, claim_id, claim) if matches(claim_id, claim) else None
 
-        return _page(state, keys.claim, _number(cursor, 1), limit, view)
+        return page(state, keys.claim, number_from(cursor, 1), limit, view)
 
     def worklist(self, state: ReadState, organisation: str, cursor: str | None = None, limit: int = 100) -> Json:
         """Claims that wait for a step or a vote of this organisation, most urgent first."""
@@ -217,14 +259,14 @@ class Queries:
                 return claim.assigned == number
             return number in voters(state, claim_id, claim)
 
-        return self._queued(state, _KINDS_OF_CLAIMS, waits, cursor, limit)
+        return self._queued_claims(state, _KINDS_OF_CLAIMS, waits, cursor, limit)
 
     def evidence(self, state: ReadState, cursor: str | None = None, limit: int = 100) -> Json:
         """Recorded proofs of equivocation, in order of their digests."""
         start, end = keys.table(keys.EVIDENCE)
         items: list[Json] = []
-        limit = _limit(limit)
-        for key, raw in state.scan(_hex(cursor, start), end):
+        limit = limit_of(limit)
+        for key, raw in state.scan(key_from(cursor, start), end):
             if len(items) == limit:
                 return {"items": items, "next": key.hex()}
             items.append(views.evidence_view(self.registry, key[1:], decode_trusted(EvidenceRecord, raw)))
@@ -242,8 +284,8 @@ class Queries:
         if member is None:
             return None
         first, stop = cycles_of(state, member)
-        start = max(first, _number(cursor, first))
-        return statement_view(self.registry, state, member_id, member, range(start, min(stop, start + _limit(limit))))
+        start = max(first, number_from(cursor, first))
+        return statement_view(self.registry, state, member_id, member, range(start, min(stop, start + limit_of(limit))))
 
     # Renderings, and the keys that proofs are for.
 
@@ -257,13 +299,15 @@ class Queries:
         return views.transaction_view(transaction)
 
     def key_of(self, state: ReadState, kind: str, *parts: int | str) -> bytes:
-        """The state key whose proof covers an answer: ("claim", 45), ("member", 123), ("plan", code),
-        ("cycle", code, 7), ("organisation", name). Raises BadQuery."""
+        """The state key whose proof covers an answer: ("claim", 45), ("member", 123), ("application", 7),
+        ("plan", code), ("cycle", code, 7), ("organisation", name). Raises BadQuery."""
         match kind, parts:
             case "claim", (int(number),) if 0 < number < _END:
                 return keys.claim(number)
             case "member", (int(number),) if 0 < number < _END:
                 return keys.member(number)
+            case "application", (int(number),) if 0 < number < _END:
+                return keys.application(number)
             case "plan", (str(code),):
                 return keys.plan_state(self._plan(state, code).number)
             case "cycle", (str(code), int(number)) if 0 < number < 2**32:
@@ -272,13 +316,15 @@ class Queries:
                 return keys.item(number)
             case "organisation", (str(name),):
                 return keys.organisation(self._organisation(name))
-        raise BadQuery(f"there is no proof of {kind!r} {parts}: ask for claim, member, plan, cycle or organisation")
+        raise BadQuery(
+            f"there is no proof of {kind!r} {parts}: ask for claim, member, application, plan, cycle or organisation"
+        )
 
     def _member_view(self, state: ReadState, number: int, member: MemberRecord, now_ms: int) -> Json:
         plan = self.registry.plan(state, member.plan)
         today, billed = plan.day_of(now_ms), self.bill(state, member)
         balance = account_view(self.registry, state, number, plan)
-        return member_view(self.registry, plan, number, member, today, billed, balance)
+        return member_view(self.registry, plan, number, member, today, billed, balance, application_of(state, number))
 
     def _plan(self, state: ReadState, code: str) -> Plan:
         plan = self.registry.find(state, code)
@@ -302,9 +348,9 @@ class Queries:
         limit: int,
     ) -> Json:
         member = load_member(state, member_id) if 0 < member_id < _END else None
-        number = _number(cursor, member.last_claim if member is not None else 0)
+        number = number_from(cursor, member.last_claim if member is not None else 0)
         items: list[Json] = []
-        limit = _limit(limit)
+        limit = limit_of(limit)
         for _ in range(SCAN_MAX):
             claim = load_claim(state, number)
             if claim is None or claim.member != member_id:
@@ -316,7 +362,7 @@ class Queries:
             number = claim.previous
         return {"items": items, "next": str(number)}
 
-    def _queued(
+    def _queued_claims(
         self,
         state: ReadState,
         kinds: frozenset[DeadlineKind],
@@ -324,68 +370,15 @@ class Queries:
         cursor: str | None,
         limit: int,
     ) -> Json:
-        start, end = keys.table(keys.DEADLINE)
-        items: list[Json] = []
-        limit = _limit(limit)
-        for seen, (key, _) in enumerate(state.scan(_hex(cursor, start), end)):
-            if seen == SCAN_MAX or len(items) == limit:
-                return {"items": items, "next": key.hex()}
-            _, kind, number = keys.parse_deadline(key)
-            if kind in kinds and kind in _KINDS_OF_CLAIMS:
-                claim = the_claim(state, number)
-                if matches(number, claim):
-                    items.append(views.claim_view(self.registry, state, number, claim))
-        return {"items": items, "next": None}
+        def view(number: int) -> Json | None:
+            claim = the_claim(state, number)
+            return views.claim_view(self.registry, state, number, claim) if matches(number, claim) else None
+
+        return queued(state, kinds & _KINDS_OF_CLAIMS, view, cursor, limit)
 
 
-def _page(
-    state: ReadState,
-    key_of: Callable[[int], bytes],
-    start: int,
-    limit: int,
-    view: Callable[[bytes, int], Json | None],
-) -> Json:
-    """Records of a numbered table from `start` on, as `view` shows them; None leaves one out."""
-    table = key_of(0)[0]
-    items: list[Json] = []
-    limit = _limit(limit)
-    for seen, (key, raw) in enumerate(state.scan(key_of(start), keys.table(table)[1])):
-        if seen == SCAN_MAX or len(items) == limit:
-            return {"items": items, "next": str(keys.number_of(key))}
-        item = view(raw, keys.number_of(key))
-        if item is not None:
-            items.append(item)
-    return {"items": items, "next": None}
-
-
-def _limit(limit: int) -> int:
-    if not 1 <= limit <= LIMIT_MAX:
-        raise BadQuery(f"limit must be 1 to {LIMIT_MAX}")
-    return limit
-
-
-def _number(cursor: str | None, default: int) -> int:
-    if cursor is None:
-        return default
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise BadQuery("cursor must be the `next` of an earlier page")
-    return int(cursor)
-
-
-def _hex(cursor: str | None, start: bytes) -> bytes:
-    if cursor is None:
-        return start
-    try:
-        key = bytes.fromhex(cursor)
-    except ValueError:
-        key = b""
-    if len(key) > 64 or not key.startswith(start):
-        raise BadQuery("cursor must be the `next` of an earlier page")
-    return key
-
-
-def _status(text: str) -> ClaimStatus:
-    for status in ClaimStatus:
+def _status(kind: type[S], text: str) -> S:
+    for status in kind:
         if word(status) == text:
             return status
-    raise BadQuery(f"no status {text!r}; there are {', '.join(word(status) for status in ClaimStatus)}")
+    raise BadQuery(f"no status {text!r}; there are {', '.join(word(status) for status in kind)}")

@@ -38,6 +38,11 @@ class ResultCode(IntEnum):
     TOO_OLD = 103
     KEY_IN_USE = 104
     UNKNOWN_PAYER = 105
+    APPLICATION_PENDING = 106
+    UNKNOWN_APPLICATION = 107
+    WRONG_APPLICATION_STATUS = 108
+    REFUSAL_WITHOUT_GROUNDS = 109
+    PAYER_NOT_ACCEPTED = 110
     # Mutual aid: filing.
     UNKNOWN_MEMBER = 120
     NOT_THIS_MEMBER = 121
@@ -206,6 +211,11 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.TOO_OLD: "The person is older than the plan's entry age.",
     ResultCode.KEY_IN_USE: "Another account has this key. Each member needs a key of their own.",
     ResultCode.UNKNOWN_PAYER: "The payer is no member of this plan that pays for itself.",
+    ResultCode.APPLICATION_PENDING: "This person has applied for the plan: that application is to be decided first.",
+    ResultCode.UNKNOWN_APPLICATION: "There is no application with this number.",
+    ResultCode.WRONG_APPLICATION_STATUS: "The application was accepted, refused or withdrawn before, or has lapsed.",
+    ResultCode.REFUSAL_WITHOUT_GROUNDS: "A refusal of an application must name a clause of the plan and a reason.",
+    ResultCode.PAYER_NOT_ACCEPTED: "Who pays has applied too and is not accepted: decide that application first.",
     ResultCode.UNKNOWN_MEMBER: "There is no member with this number.",
     ResultCode.NOT_THIS_MEMBER: "A member's own key may file claims of that member only.",
     ResultCode.WRONG_PLAN: "The member belongs to another plan.",
@@ -225,7 +235,7 @@ _DESCRIPTIONS: Final[dict[ResultCode, str]] = {
     ResultCode.NOT_ASSIGNED: "This step of the claim is assigned to another organisation.",
     ResultCode.FINDING_WITHOUT_GROUNDS: "A finding against the claim must name a clause and a reason.",
     ResultCode.DENIAL_WITHOUT_GROUNDS: "A denial must name a clause, an evidence item and a reason.",
-    ResultCode.UNKNOWN_CLAUSE: "The plan, as in force on the day of diagnosis, has no such clause.",
+    ResultCode.UNKNOWN_CLAUSE: "The plan, in the version that counts here, has no such clause.",
     ResultCode.UNKNOWN_REASON: "There is no such reason code.",
     ResultCode.WRONG_PAYMENT_AMOUNT: "The amount paid is not the amount of the claim.",
     ResultCode.NOT_A_COMMITMENT: "An evidence item is a commitment of exactly 32 bytes; leave it empty for none.",

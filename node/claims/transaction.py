@@ -72,6 +72,12 @@ from node.claims.mutual_aid.actions import (
     VoteWriteOff,
     WithdrawClaim,
 )
+from node.claims.mutual_aid.application_actions import (
+    AcceptApplication,
+    Apply,
+    RefuseApplication,
+    WithdrawApplication,
+)
 from node.claims.mutual_aid.plan_actions import (
     AgreeToSponsor,
     LiftSuspension,
@@ -138,6 +144,10 @@ Action = (
     | RecordContribution
     | ReportArrears
     | CloseBalance
+    | Apply
+    | AcceptApplication
+    | RefuseApplication
+    | WithdrawApplication
     | PublishBank
     | RegisterJuryKeys
     | EnrolJurors

@@ -16,6 +16,8 @@ from node.claims.genesis import PlanTerms, Tier
 from node.claims.ids import claim_text, member_text
 from node.claims.jury import event_fields as jury_events
 from node.claims.mutual_aid.actions import Finding
+from node.claims.mutual_aid.application_life import ApplicationStatus
+from node.claims.mutual_aid.application_records import ApplicationTally
 from node.claims.mutual_aid.arrears import payable_now
 from node.claims.mutual_aid.receipts import cash
 from node.claims.mutual_aid.records import (
@@ -126,7 +128,12 @@ def cycle_view(registry: Registry, plan: Plan, number: int, cycle: CycleRecord) 
 
 
 def plan_totals_view(
-    registry: Registry, terms: PlanTerms, record: PlanState, tally: PlanTally, owed: Receivables
+    registry: Registry,
+    terms: PlanTerms,
+    record: PlanState,
+    tally: PlanTally,
+    owed: Receivables,
+    applications: ApplicationTally,
 ) -> Json:
     left = {
         name: money(terms, debits - receipts)
@@ -136,6 +143,7 @@ def plan_totals_view(
         "members_enrolled": tally.members,
         "members_sharing": record.members,
         "members_sharing_of": dict(zip(registry.names, record.units, strict=True)),
+        "applications_by_status": {word(status): applications.counts[status] for status in ApplicationStatus},
         "claims": sum(tally.claims),
         "claims_by_status": {word(status): tally.claims[status] for status in ClaimStatus},
         "open_cycle": record.cycle,

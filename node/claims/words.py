@@ -8,6 +8,7 @@ from typing import Any
 from node.claims.genesis import PlanTerms
 from node.claims.money import amount_text
 from node.claims.mutual_aid.actions import Paper, Reason
+from node.claims.mutual_aid.application_actions import RefusalReason
 from node.claims.registry import Registry
 
 Json = dict[str, Any]
@@ -18,11 +19,21 @@ def word(member: IntEnum) -> str:
     return member.name.lower().replace("_", "-")
 
 
-def reason_text(number: int) -> str | None:
+def _known(reasons: type[IntEnum], number: int) -> str | None:
     try:
-        return word(Reason(number)) if number else None
+        return word(reasons(number)) if number else None
     except ValueError:
         return f"reason-{number}"
+
+
+def reason_text(number: int) -> str | None:
+    """Why a claim was found wanting or denied; None for 0."""
+    return _known(Reason, number)
+
+
+def refusal_text(number: int) -> str | None:
+    """Why an application was refused; None for 0."""
+    return _known(RefusalReason, number)
 
 
 def papers_text(bits: int) -> list[str]:

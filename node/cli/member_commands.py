@@ -6,9 +6,9 @@ import asyncio
 import csv
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import rich_click as click
 
@@ -17,16 +17,23 @@ from node.cli.connect import Connection, make_client, node_options, send, signin
 
 if TYPE_CHECKING:
     from node.claims.mutual_aid.actions import NewMember
-    from node.client import Outcome
+    from node.client import Client, Outcome
 
 DEFAULT_PLAN: Final = "critical-illness"
 SECRET_FILE: Final = "weal-import.secret"
-Person = tuple[str, "NewMember"]
-"""An identity and the member without its value; or "" and the member with a value that is known already."""
+P = TypeVar("P")
+Entry = Callable[[Mapping[str, str], bytes], P]
+"""(row of the CSV, value of the person, all 0 if it is yet to be made) -> what goes to the ledger. ValueError."""
 _LONGEST_LINE: Final = 10_000
 
 
 _ENROLLER: Final = {
+    "apply": ("node.cli.application_commands:apply", "Record applications for membership."),
+    "accept": ("node.cli.application_commands:accept", "Accept an application: the applicant is a member."),
+    "refuse": ("node.cli.application_commands:refuse", "Refuse an application, with clause and reason."),
+    "withdraw": ("node.cli.application_commands:withdraw", "Take an application back for the applicant."),
+    "application": ("node.cli.application_commands:application", "Show an application."),
+    "applications": ("node.cli.application_commands:applications", "List applications."),
     "leave": ("node.cli.membership_commands:leave", "End a membership at the end of the day."),
     "move": ("node.cli.membership_commands:move", "Move a member to another plan or to other units."),
     "key": ("node.cli.membership_commands:key", "Give a member a key of its own, another one, or none."),
@@ -38,11 +45,13 @@ _ENROLLER: Final = {
 
 @click.group(cls=LazyGroup, lazy=_ENROLLER)
 def member() -> None:
-    """Enrol members, show one, show what one has to pay, record what it paid.
+    """Take applications, enrol members, show one, show what one has to pay, record what it paid.
 
     \b
     Examples:
       weal member enrol people.csv --as a
+      weal member apply people.csv --as a
+      weal member accept A-000001 --as a
       weal member show M-000001
       weal member statement M-000001
       weal member deposit M-000001 --amount 100.00 --receipt slip.pdf --as a
@@ -86,20 +95,13 @@ def enrol(
     key (the member's own public key) and payer (a member such as M-000001 who pays for this one). Only the
     keyed value of an identity leaves this machine, never the identity.
     """  # fmt: skip
-    from msgspec.structs import replace
-
     from node.claims.mutual_aid.actions import MAX_BATCH, Enrol
-    from node.cli.person_values import person_values
 
-    people = list(_one_person(birth_month) if file is None else read_people(file))
-    if not people:
-        raise CommandError("nobody to enrol", code=USAGE)
+    people = people_of(file, {"birth_month": birth_month}, new_member)
 
     async def run() -> list[Outcome]:
         async with make_client(connection) as client:
-            unknown = [identity for identity, _ in people if identity]
-            values = iter(await person_values(connection, client, scheme, unknown, secret))
-            members = [replace(one, person=next(values)) if identity else one for identity, one in people]
+            members = await with_values(connection, client, people, scheme, secret)
             batches: list[list[Any]] = [
                 [Enrol(plan=plan, members=tuple(members[start : start + MAX_BATCH]))]
                 for start in range(0, len(members), MAX_BATCH)
@@ -120,24 +122,64 @@ def enrol(
     )
 
 
-def _one_person(birth_month: str | None) -> Iterator[Person]:
-    if birth_month is None:
-        raise CommandError("nobody to enrol", hint="Give a CSV file, or --birth-month for one person.", code=USAGE)
+def new_member(row: Mapping[str, str], person: bytes) -> NewMember:
+    from node.claims.mutual_aid.actions import NewMember
+
+    return NewMember(
+        person=person,
+        birth_month=parse_month(row.get("birth_month") or ""),
+        key=bytes.fromhex(row.get("key") or ""),
+        payer=payer_of(row),
+    )
+
+
+def payer_of(row: Mapping[str, str]) -> int:
+    """Number of the member in the column `payer`, or 0. Raises ValueError."""
+    from node.claims.ids import member_id
+
+    return member_id(row["payer"]) if row.get("payer") else 0
+
+
+async def with_values(
+    connection: Connection, client: Client, people: Sequence[tuple[str, Any]], scheme: str, secret: Path
+) -> list[Any]:
+    """The entries, each with the keyed value of its person. The identities stay here."""
+    from msgspec.structs import replace
+
+    from node.cli.person_values import person_values
+
+    unknown = [identity for identity, _ in people if identity]
+    values = iter(await person_values(connection, client, scheme, unknown, secret))
+    return [replace(one, person=next(values)) if identity else one for identity, one in people]
+
+
+def people_of(file: TextIO | None, alone: Mapping[str, str | None], entry: Entry[P]) -> list[tuple[str, P]]:
+    """(identity, entry) of each row of the file; without one, of the person of `alone`, whose identity is asked for.
+
+    The identity is "" where the value of the person is known already. Raises CommandError.
+    """
+    if file is not None:
+        people = list(read_people(file, entry))
+        if not people:
+            raise CommandError("nobody is in the file", code=USAGE)
+        return people
+    if alone.get("birth_month") is None:
+        raise CommandError("nobody is named", hint="Give a CSV file, or --birth-month for one person.", code=USAGE)
     if sys.stdin.isatty():
         identity = click.prompt("Identity number", err=True, hide_input=True)
     else:
         identity = sys.stdin.readline(_LONGEST_LINE).strip()
-    yield from _people([{"identity": identity, "birth_month": birth_month}])
+    return list(_people([{"identity": identity, **alone}], entry))
 
 
-def read_people(file: TextIO) -> Iterator[Person]:
-    """New members from CSV text. Raises CommandError naming the line."""
+def read_people(file: TextIO, entry: Entry[P]) -> Iterator[tuple[str, P]]:
+    """(identity or "", entry) from CSV text. Raises CommandError naming the line."""
     reader = csv.DictReader(_bounded(file))
     try:
         names = set(reader.fieldnames or ())
         if "birth_month" not in names or not names & {"identity", "person"}:
             raise CommandError("the first line must name the columns identity (or person) and birth_month", code=USAGE)
-        yield from _people(reader)
+        yield from _people(reader, entry)
     except csv.Error as error:
         raise CommandError(f"line {reader.line_num}: {error}", code=USAGE) from None
 
@@ -151,30 +193,27 @@ def _bounded(file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _people(rows: Any) -> Iterator[Person]:
-    from node.claims.ids import member_id
-    from node.claims.mutual_aid.actions import NewMember
-
+def _people(rows: Any, entry: Entry[P]) -> Iterator[tuple[str, P]]:
     for number, row in enumerate(rows, 2):
         identity, person = "", bytes(32)
         try:
             if row.get("person"):
-                person = bytes.fromhex(row["person"])
-                if len(person) != 32:
-                    raise ValueError("person must have 64 hex digits")
+                person = value_of(row["person"], "person")
             else:
                 identity = (row.get("identity") or "").strip()
                 if not identity:
                     raise ValueError("no identity")
-            member = NewMember(
-                person=person,
-                birth_month=parse_month(row.get("birth_month") or ""),
-                key=bytes.fromhex(row.get("key") or ""),
-                payer=member_id(row["payer"]) if row.get("payer") else 0,
-            )
-            yield identity, member
+            yield identity, entry(row, person)
         except ValueError as error:
             raise CommandError(f"line {number}: {error}", code=USAGE) from None
+
+
+def value_of(text: str, column: str) -> bytes:
+    """32 bytes from 64 hex digits. Raises ValueError."""
+    value = bytes.fromhex(text)
+    if len(value) != 32:
+        raise ValueError(f"{column} must have 64 hex digits")
+    return value
 
 
 def parse_month(text: str) -> int:

@@ -126,6 +126,7 @@ def member_sheet(member: Mapping[str, Any]) -> RenderableType:
             ("claims", f"{member['open_claims']} open, {member['paid_claims']} paid"),
             ("last claim", member.get("last_claim")),
             ("own key", member.get("key")),
+            ("application", member.get("application")),
             ("person", member["person"]),
         ]
     )

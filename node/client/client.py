@@ -208,6 +208,13 @@ class Client:
     def members(self, *, plan: str = "", organisation: str = "") -> AsyncIterator[Record]:
         return self.pages("/v1/members", plan=plan, organisation=organisation, limit=500)
 
+    async def application(self, id: str) -> Record:
+        """Of somebody who wants to join a plan."""
+        return await self._data(f"/v1/applications/{id}")
+
+    def applications(self, *, status: str = "", plan: str = "", organisation: str = "") -> AsyncIterator[Record]:
+        return self.pages("/v1/applications", status=status, plan=plan, organisation=organisation, limit=500)
+
     async def statement(self, id: str) -> Record:
         return await self._data(f"/v1/members/{id}/statement")
 

@@ -76,6 +76,9 @@ class SyncClient:
     def member(self, id: str) -> Record:
         return self.run(lambda client: client.member(id))
 
+    def application(self, id: str) -> Record:
+        return self.run(lambda client: client.application(id))
+
     def statement(self, id: str) -> Record:
         return self.run(lambda client: client.statement(id))
 

@@ -13,13 +13,12 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from node.claims import keys
 from node.claims.calendar import parse_date
 from node.claims.ids import claim_id, member_id, member_text
 from node.claims.mutual_aid.actions import MAX_BATCH, Enrol, FileClaim
 from node.claims.mutual_aid.actions import NewMember as NewMemberAction
+from node.claims.mutual_aid.persons import read_person
 from node.claims.registry import Plan
 from node.client import Account, Client, Outcome
 from node.fhir.families import Families
@@ -61,7 +60,9 @@ class Importer:
         value = (await client.get(f"/v1/state/{key}"))["data"]["value"]
         if value is None:
             return None
-        (number,) = msgspec.msgpack.decode(bytes.fromhex(value), type=tuple[int])
+        number = read_person(bytes.fromhex(value)).member
+        if not number:
+            return None
         member = await client.member(member_text(number))
         year, month = (int(part) for part in member["birth_month"].split("-"))
         claimed = bool(member["open_claims"] or member["paid_claims"])

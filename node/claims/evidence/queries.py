@@ -9,7 +9,7 @@ from node.claims import keys
 from node.claims.evidence import views
 from node.claims.evidence.records import GrantRecord, ItemRecord, OpeningRecord, load_item, the_item
 from node.claims.evidence.views import Json
-from node.claims.queries import LIMIT_MAX, SCAN_MAX, BadQuery
+from node.claims.paging import LIMIT_MAX, SCAN_MAX, BadQuery
 from node.claims.registry import Registry
 from node.claims.state import ReadState
 from node.claims.wire import decode_trusted

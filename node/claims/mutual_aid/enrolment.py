@@ -6,6 +6,8 @@ or was removed and has paid its arrears, may join again; waiting begins anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from node.claims import keys
@@ -16,9 +18,11 @@ from node.claims.genesis import PlanTerms
 from node.claims.module import Scope
 from node.claims.mutual_aid.accounts import MAX_DEPENDANTS, arrears_of, save_account, watch
 from node.claims.mutual_aid.actions import Enrol, NewMember
+from node.claims.mutual_aid.application_records import the_application
 from node.claims.mutual_aid.arrears import current_account
 from node.claims.mutual_aid.cohorts import change_cohort_exit
 from node.claims.mutual_aid.membership import change_head_count
+from node.claims.mutual_aid.persons import PersonRow, load_person, save_person
 from node.claims.mutual_aid.plan_life import enrolment_problem
 from node.claims.mutual_aid.records import (
     Counters,
@@ -38,16 +42,20 @@ from node.claims.mutual_aid.records import (
 from node.claims.registry import Plan, Registry
 from node.claims.results import ResultCode
 from node.claims.types import MAX_MEMBERS
-from node.claims.wire import decode_trusted, encode
 
 
 def enrol(registry: Registry, scope: Scope, action: Enrol) -> ResultCode:
     """Enrol a batch, all or none. The detail of a refusal names the index of the first bad entry."""
     plan = registry.find(scope.state, action.plan)
-    if plan is None:
-        return ResultCode.UNKNOWN_PLAN
+    return ResultCode.UNKNOWN_PLAN if plan is None else admit(registry, scope, plan, action.members)
+
+
+def admit(
+    registry: Registry, scope: Scope, plan: Plan, members: Sequence[NewMember], *, application: int = 0
+) -> ResultCode:
+    """Enrol people today, all or none. `application`: the one that is accepted by it, whose person is enrolled."""
     counters = load_counters(scope.state)
-    first, count = counters.next_member, len(action.members)
+    first, count = counters.next_member, len(members)
     if first + count > MAX_MEMBERS:
         return ResultCode.LIMIT_REACHED
     today = plan.day_of(scope.now_ms)
@@ -56,10 +64,10 @@ def enrol(registry: Registry, scope: Scope, action: Enrol) -> ResultCode:
         return code
     # Exits are booked by cohort too if the plan has a yearly cap.
     batch.by_cohort = load_cohorts(scope.state, plan.number) is not None
-    for index, entry in enumerate(action.members):
-        code = _enrol_one(registry, scope, batch, entry, first, index)
+    for index, entry in enumerate(members):
+        code = _enrol_one(registry, scope, batch, entry, first, index, application)
         if code:
-            scope.detail = f"member {index}"
+            scope.detail = "" if application else f"member {index}"
             return code
     organisation = scope.sender.organisation
     batch.book(scope, organisation)
@@ -95,14 +103,17 @@ class _Batch:
             change_cohort_exit(scope, self.plan.number, until_day, organisation, share_day, units)
 
 
-def _enrol_one(registry: Registry, scope: Scope, batch: _Batch, entry: NewMember, first: int, index: int) -> ResultCode:
+def _enrol_one(
+    registry: Registry, scope: Scope, batch: _Batch, entry: NewMember, first: int, index: int, application: int
+) -> ResultCode:
     state, number, terms = scope.state, first + index, batch.terms
-    person_key = keys.person(batch.plan.number, entry.person)
-    known = state.get(person_key)
+    known = load_person(state, batch.plan.number, entry.person)
     before = 0
     if known is not None:
-        before = int(decode_trusted(tuple[int], known)[0])
-        if code := _return_problem(registry, scope, before, batch.day):
+        before = known.member
+        if known.application and known.application != application:
+            return pending_problem(scope, known.application)
+        if before and (code := return_problem(registry, scope, before, batch.day)):
             return code
     if code := age_problem(terms, entry.birth_month, batch.day):
         return code
@@ -135,7 +146,7 @@ def _enrol_one(registry: Registry, scope: Scope, batch: _Batch, entry: NewMember
         if code:
             return code
     save_member(scope, number, member)
-    state.put(person_key, encode((number,)))
+    save_person(scope, batch.plan.number, entry.person, PersonRow(number))
     return rewatch(registry, scope, payer) if payer else ResultCode.OK
 
 
@@ -217,7 +228,13 @@ def rewatch(registry: Registry, scope: Scope, payer: int) -> ResultCode:
     return code
 
 
-def _return_problem(registry: Registry, scope: Scope, number: int, today: int) -> ResultCode:
+def pending_problem(scope: Scope, application: int) -> ResultCode:
+    """Why somebody whose application is pending cannot join or apply beside it."""
+    over = the_application(scope.state, application).deadline_ms <= scope.now_ms
+    return ResultCode.CLOCK_BEHIND if over else ResultCode.APPLICATION_PENDING
+
+
+def return_problem(registry: Registry, scope: Scope, number: int, today: int) -> ResultCode:
     """Whether the person of this earlier record may join the plan again: who left, or was removed and has paid."""
     member = the_member(scope.state, number)
     if member.exit is Exit.VOID:

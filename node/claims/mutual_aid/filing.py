@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from node.claims import keys
 from node.claims.calendar import years_old
 from node.claims.events import EventKind
 from node.claims.genesis import Ailment, Benefit, Role, Tier
@@ -16,6 +15,7 @@ from node.claims.mutual_aid.arrears import current_member
 from node.claims.mutual_aid.assignment import assign, investigators
 from node.claims.mutual_aid.holds import hold_fields, note_values
 from node.claims.mutual_aid.lifecycle import open_claim
+from node.claims.mutual_aid.persons import load_person
 from node.claims.mutual_aid.plan_life import filing_problem
 from node.claims.mutual_aid.records import (
     ClaimRecord,
@@ -34,7 +34,6 @@ from node.claims.nullifiers.holders import values_problem
 from node.claims.registry import Plan, Registry, Terms
 from node.claims.results import ResultCode
 from node.claims.types import HOUR_MS, MAX_CLAIMS, NO_ORGANISATION
-from node.claims.wire import decode_trusted
 
 LOOK_BACK: Final = 100
 """Newest claims of a member among which an open one is looked for, and a person's earlier records in a plan."""
@@ -161,10 +160,10 @@ def _standing_problem(scope: Scope, terms: Terms, member: MemberRecord) -> Resul
 
 def _records_of(scope: Scope, member: MemberRecord) -> list[MemberRecord]:
     """The person's records in the plan, the newest first: who moves or comes back does not begin anew with claims."""
-    raw = scope.state.get(keys.person(member.plan, member.person))
-    if raw is None:
+    known = load_person(scope.state, member.plan, member.person)
+    if known is None:
         return [member]
-    records, number = [], int(decode_trusted(tuple[int], raw)[0])
+    records, number = [], known.member
     for _ in range(LOOK_BACK):
         record = load_member(scope.state, number)
         if record is None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from node.claims.mutual_aid.application_life import ApplicationStatus
+from node.claims.mutual_aid.application_records import load_application_tally
 from node.claims.mutual_aid.records import load_cohorts, load_plan, load_receivables, load_tally
 from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.state import ReadState
 
 
 def broken_equations(state: ReadState, number: int) -> list[str]:
-    """Those that do not hold for the plan. Reads four records, however many members and claims there are."""
+    """Those that do not hold for the plan. Reads five records, however many members and claims there are."""
     plan, owed, cohorts = load_plan(state, number), load_receivables(state, number), load_cohorts(state, number)
-    claims = load_tally(state, number).claims
+    tally, applications = load_tally(state, number), load_application_tally(state, number).counts
+    claims = tally.claims
     # A cycle is settled before its claims are told, one deadline row each.
     unpaid = claims[ClaimStatus.CONFIRMED] - plan.confirmed_cases + claims[ClaimStatus.SETTLED]
     unpaid += claims[ClaimStatus.PAYMENT_STAYED]
@@ -33,6 +36,7 @@ def broken_equations(state: ReadState, number: int) -> list[str]:
             plan.payable > 0 or unpaid == 0 or plan.granted > plan.payouts,
         ),
         ("what was granted covers what is paid", plan.granted >= plan.payouts),
+        ("whose application was accepted is a member", applications[ApplicationStatus.ACCEPTED] <= tally.members),
         ("something is confirmed while cases are", (plan.confirmed_amount > 0) == (plan.confirmed_cases > 0)),
         (
             "no amount or count is negative",
@@ -47,6 +51,7 @@ def broken_equations(state: ReadState, number: int) -> list[str]:
                 unpaid,
                 *plan.units,
                 *claims,
+                *applications,
             )
             >= 0,
         ),

@@ -19,9 +19,17 @@ from node.claims.mutual_aid.accounts import family_of
 from node.claims.mutual_aid.actions import Leave, MoveMember, SetKey
 from node.claims.mutual_aid.arrears import current_member
 from node.claims.mutual_aid.cohorts import change_cohort_exit
-from node.claims.mutual_aid.enrolment import age_problem, link_dependant, may_pay, new_record, rewatch
+from node.claims.mutual_aid.enrolment import (
+    age_problem,
+    link_dependant,
+    may_pay,
+    new_record,
+    pending_problem,
+    rewatch,
+)
 from node.claims.mutual_aid.filing import may_be_over
 from node.claims.mutual_aid.membership import change_head_count, end_membership
+from node.claims.mutual_aid.persons import PersonRow, load_person, save_person
 from node.claims.mutual_aid.plan_life import enrolment_problem
 from node.claims.mutual_aid.records import (
     Counters,
@@ -130,8 +138,8 @@ def _move_problem(scope: Scope, action: MoveMember, member: MemberRecord, target
     if target.number == member.plan:
         if of_age or units == member.units:
             return ResultCode.NOTHING_TO_CHANGE
-    elif scope.state.get(keys.person(target.number, member.person)) is not None:
-        return ResultCode.PERSON_ALREADY_MEMBER
+    elif (known := load_person(scope.state, target.number, member.person)) is not None:
+        return pending_problem(scope, known.application) if known.application else ResultCode.PERSON_ALREADY_MEMBER
     if any(_lives_after(one, today) for _, one in family_of(scope.state, action.member)[1:]):
         return ResultCode.DEPENDANTS_FIRST
     if member.open_claims:
@@ -173,7 +181,7 @@ def _moved_record(
 
 def _enter(scope: Scope, plan: Plan, number: int, member: MemberRecord) -> None:
     save_member(scope, number, member)
-    scope.state.put(keys.person(plan.number, member.person), encode((number,)))
+    save_person(scope, plan.number, member.person, PersonRow(number))
     change_head_count(scope, plan.number, member.share_day, member.organisation, member.units)
     if member.until_day:
         change_head_count(scope, plan.number, member.until_day, member.organisation, -member.units)

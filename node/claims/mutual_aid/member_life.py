@@ -3,7 +3,7 @@
 A membership has no stored status: it follows from the days of its record and from whether its payer is in arrears
 (`member_status`), so that nothing ever walks over the members when a day comes. The table says what that adds up
 to, for people and for the diagram; tests hold it against records of every kind from one day to the next and against
-what members do in random histories.
+what members do in random histories. How it may begin, with an application, is taken from the table of those.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from node.claims.events import EventKind
+from node.claims.mutual_aid.application_life import (
+    APPLICATION_DEADLINE_OF,
+    APPLICATION_TRANSITIONS,
+    ApplicationStatus,
+)
 from node.claims.mutual_aid.transitions import DeadlineKind
 
 
@@ -33,6 +39,12 @@ class MemberStatus(IntEnum):
     """Was paid, under terms that end membership with it."""
     VOID = 10
     """The health declaration was untrue."""
+    APPLIED = 11
+    """Wants to join, and is no member: nothing is shared, claimed or voted on."""
+    REFUSED = 12
+    WITHDRAWN = 13
+    LAPSED = 14
+    """Nobody decided the application in time."""
 
 
 class MemberStep(IntEnum):
@@ -53,11 +65,46 @@ class MemberStep(IntEnum):
     AGE_REACHED = 13
     LAST_DAY_OF_AN_AIDED = 14
     DECLARATION_UNTRUE = 15
+    APPLIES = 16
+    IS_ACCEPTED = 17
+    IS_REFUSED = 18
+    WITHDRAWS = 19
+    APPLICATION_LAPSES = 20
 
 
+_OF_APPLICATION: Final[dict[ApplicationStatus | None, MemberStatus | None]] = {
+    None: None,
+    ApplicationStatus.APPLIED: MemberStatus.APPLIED,
+    ApplicationStatus.ACCEPTED: MemberStatus.WAITING,
+    ApplicationStatus.REFUSED: MemberStatus.REFUSED,
+    ApplicationStatus.WITHDRAWN: MemberStatus.WITHDRAWN,
+    ApplicationStatus.LAPSED: MemberStatus.LAPSED,
+}
+_STEP_OF_APPLICATION: Final[dict[EventKind, MemberStep]] = {
+    EventKind.APPLICATIONS_RECORDED: MemberStep.APPLIES,
+    EventKind.APPLICATION_ACCEPTED: MemberStep.IS_ACCEPTED,
+    EventKind.APPLICATION_REFUSED: MemberStep.IS_REFUSED,
+    EventKind.APPLICATION_WITHDRAWN: MemberStep.WITHDRAWS,
+    EventKind.APPLICATION_LAPSED: MemberStep.APPLICATION_LAPSES,
+}
+
+
+def _of_applications() -> dict[tuple[MemberStatus | None, MemberStep], MemberStatus]:
+    """How a membership may begin: the table of applications in a member's words. A missing word is a KeyError."""
+    rows: dict[tuple[MemberStatus | None, MemberStep], MemberStatus] = {}
+    for (status, what), after in APPLICATION_TRANSITIONS.items():
+        becomes = _OF_APPLICATION[after]
+        if becomes is not None:
+            rows[_OF_APPLICATION[status], _STEP_OF_APPLICATION[what]] = becomes
+    return rows
+
+
+_NO_MEMBERS: Final = (MemberStatus.APPLIED, MemberStatus.REFUSED, MemberStatus.WITHDRAWN, MemberStatus.LAPSED)
 _LIVING: Final = (MemberStatus.WAITING, MemberStatus.ACTIVE, MemberStatus.ARREARS)
 
 MEMBER_TRANSITIONS: Final[dict[tuple[MemberStatus | None, MemberStep], MemberStatus]] = {
+    **_of_applications(),
+    # By an organisation that has decided before.
     (None, MemberStep.ENROLLED): MemberStatus.WAITING,
     (None, MemberStep.CAME_FROM_ANOTHER_RECORD): MemberStatus.WAITING,
     (MemberStatus.WAITING, MemberStep.COVER_BEGINS): MemberStatus.ACTIVE,
@@ -80,9 +127,12 @@ MEMBER_TRANSITIONS: Final[dict[tuple[MemberStatus | None, MemberStep], MemberSta
     **{
         (status, MemberStep.DECLARATION_UNTRUE): MemberStatus.VOID
         for status in MemberStatus
-        if status is not MemberStatus.VOID
+        if status not in (MemberStatus.VOID, *_NO_MEMBERS)
     },
 }
 
-MEMBER_DEADLINE_OF: Final[dict[MemberStatus, DeadlineKind]] = {MemberStatus.ARREARS: DeadlineKind.REMOVAL}
-"""If the plan's terms remove who does not pay."""
+MEMBER_DEADLINE_OF: Final[dict[MemberStatus, DeadlineKind]] = {
+    MemberStatus.APPLIED: APPLICATION_DEADLINE_OF[ApplicationStatus.APPLIED],
+    MemberStatus.ARREARS: DeadlineKind.REMOVAL,
+}
+"""Of arrears if the plan's terms remove who does not pay."""

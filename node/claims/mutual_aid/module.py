@@ -11,6 +11,7 @@ from node.claims.jury.module import JURY_PERMITTED, JURY_PERMITTED_TO_MEMBERS, j
 from node.claims.jury.proofs import JuryProofs
 from node.claims.module import ActionHandler, DeadlineHandler, InvariantBroken, Module, Scope
 from node.claims.mutual_aid import (
+    applications,
     arrears,
     clawback,
     cycle,
@@ -63,6 +64,12 @@ from node.claims.mutual_aid.actions import (
     VoteWriteOff,
     WithdrawClaim,
 )
+from node.claims.mutual_aid.application_actions import (
+    AcceptApplication,
+    Apply,
+    RefuseApplication,
+    WithdrawApplication,
+)
 from node.claims.mutual_aid.opening import open_plan
 from node.claims.mutual_aid.plan_actions import (
     AgreeToSponsor,
@@ -103,6 +110,10 @@ GOVERNANCE: Final = (
 PERMITTED: Final[dict[Role, tuple[type[Wire], ...]]] = {
     Role.ENROLLER: (
         Enrol,
+        Apply,
+        AcceptApplication,
+        RefuseApplication,
+        WithdrawApplication,
         Object,
         WithdrawClaim,
         Leave,
@@ -157,6 +168,10 @@ class MutualAid(Module):
     def actions(self) -> Mapping[type[Wire], ActionHandler]:
         return {
             Enrol: partial(enrolment.enrol, self.registry),
+            Apply: partial(applications.apply, self.registry),
+            AcceptApplication: partial(applications.accept, self.registry),
+            RefuseApplication: partial(applications.refuse, self.registry),
+            WithdrawApplication: partial(applications.withdraw, self.registry),
             FileClaim: partial(filing.file_claim, self.registry),
             Investigate: partial(steps.investigate, self.registry),
             Review: partial(reviews.review, self.registry),
@@ -214,6 +229,7 @@ class MutualAid(Module):
             DeadlineKind.STAY: partial(stays.stay_over, self.registry),
             DeadlineKind.ARREARS: partial(arrears.sweep, self.registry),
             DeadlineKind.REMOVAL: partial(arrears.removal_due, self.registry),
+            DeadlineKind.APPLICATION: partial(applications.lapse, self.registry),
             DeadlineKind.PROPOSAL: partial(proposals.proposal_over, self.registry),
             DeadlineKind.PLAN_CLOSING: partial(plan_life.cover_over, self.registry),
             DeadlineKind.PLAN_RUN_OFF: partial(plan_life.run_off_over, self.registry),

@@ -92,6 +92,8 @@ class DeadlineKind(IntEnum):
     """Of a plan: balances that its settlement of the same instant has used up."""
     REMOVAL = 96
     """Of a member in arrears for longer than the plan allows."""
+    APPLICATION = 97
+    """Of an application that nobody has decided."""
     PROPOSAL = 100
     PLAN_CLOSING = 101
     PLAN_RUN_OFF = 102

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from node.claims import keys
 from node.claims.module import Scope
+from node.claims.mutual_aid.persons import load_person
 from node.claims.results import ResultCode
 from node.claims.state import ReadState
 from node.claims.types import Commitment
@@ -101,5 +102,5 @@ def record_values(scope: Scope, event: bytes, papers: Iterable[bytes], claim: in
 
 def memberships(state: ReadState, plans: Iterable[int], value: bytes) -> tuple[tuple[int, int], ...]:
     """(plan, member) for each of these plans that knows the person. For information: it refuses nothing."""
-    found = ((plan, state.get(keys.person(plan, value))) for plan in plans)
-    return tuple((plan, decode_trusted(tuple[int], raw)[0]) for plan, raw in found if raw is not None)
+    found = ((plan, load_person(state, plan, value)) for plan in plans)
+    return tuple((plan, known.member) for plan, known in found if known is not None and known.member)

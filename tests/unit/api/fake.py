@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import aiohttp
 
@@ -17,7 +16,18 @@ from consensus.types import Digest, Height, ReplicaId, Signature, View
 from node.api import examples as ex
 from node.api import examples_jury as exj
 from node.api import vault_shapes as vs
-from node.api.backend import AsOf, BadParameter, ChainEvent, Fate, JuryRecord, Proof, Record, StoredBlock, Submission
+from node.api.backend import (
+    AsOf,
+    BadParameter,
+    ChainEvent,
+    Fate,
+    JuryRecord,
+    Proof,
+    Record,
+    RecordKind,
+    StoredBlock,
+    Submission,
+)
 from node.api.claims_shapes import TransactionView
 from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
@@ -270,6 +280,14 @@ class FakeBackend:
     def statement(self, id: str, *, cursor: str, limit: int) -> Record | None:
         return ex.STATEMENT if id == "M-000123" else None
 
+    def applications(
+        self, *, status: str, plan: str, organisation: str, cursor: str, limit: int
+    ) -> tuple[Sequence[Record], str]:
+        return [ex.APPLICATION][:limit], ""
+
+    def application(self, id: str) -> Record | None:
+        return ex.APPLICATION if id == "A-000007" else None
+
     def plans(self) -> Sequence[Record]:
         return [ex.PLAN]
 
@@ -346,7 +364,7 @@ class FakeBackend:
     def state(self, key: bytes) -> bytes | None:
         return b"value" if key == b"\x01" else None
 
-    def record_key(self, kind: Literal["claim", "member", "plan", "evidence"], id: str) -> bytes:
+    def record_key(self, kind: RecordKind, id: str) -> bytes:
         return f"{kind} {id}".encode()
 
     def prove_state(self, key: bytes) -> Proof:

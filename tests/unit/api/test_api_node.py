@@ -21,6 +21,7 @@ from node.claims import keys
 from node.claims.builders import build_transaction
 from node.claims.calendar import day_number
 from node.claims.mutual_aid.actions import Enrol, FileClaim
+from node.claims.mutual_aid.application_actions import Applicant, Apply
 from node.claims.transaction import Action
 from node.client import (
     Account,
@@ -71,6 +72,13 @@ async def test_answers_of_a_real_node_are_what_the_document_says(net: Net) -> No
     await check(client, "/v1/members", Page[claims_shapes.MemberView], plan=PLAN, organisation="a")
     await check(client, "/v1/members/M-000001", Answer[claims_shapes.MemberView])
     await check(client, "/v1/members/M-000001/statement", Answer[claims_shapes.StatementView])
+    declared = Applicant(person=bytes(32), birth_month=23_885, declaration=bytes(32))
+    await net.accounts[0].submit([Apply(plan=PLAN, applicants=(declared,))])
+    await check(client, "/v1/applications/A-000001", Answer[claims_shapes.ApplicationView])
+    pending = await check(
+        client, "/v1/applications", Page[claims_shapes.ApplicationView], status="applied", plan=PLAN, organisation="a"
+    )
+    assert [item.id for item in pending.data] == ["A-000001"]
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView])
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView], status="filed", organisation="a")
     await check(client, "/v1/claims", Page[claims_shapes.ClaimView], member="M-000001")
@@ -112,11 +120,13 @@ async def test_claim_goes_all_the_way_into_records_worklist_and_events(net: Net)
 
 async def test_every_proof_verifies_offline_with_the_genesis_alone(net: Net) -> None:
     client, genesis = net.client, net.cluster.genesis
-    outcome = await net.accounts[0].submit([net.enrol(0, 2)])
+    declared = Applicant(person=bytes(32), birth_month=23_885, declaration=bytes(32))
+    outcome = await net.accounts[0].submit([net.enrol(0, 2), Apply(plan=PLAN, applicants=(declared,))])
     proven = verify_bundle(decode_bundle(await client.transaction_proof(outcome.id)), genesis)
     assert proven.transaction is not None and proven.transaction.id.hex() == outcome.id
     for path, key in (
         ("/v1/members/M-000002", keys.member(2)),
+        ("/v1/applications/A-000001", keys.application(1)),
         (f"/v1/plans/{PLAN}", keys.plan_state(0)),
         (f"/v1/state/{keys.claim(1).hex()}", keys.claim(1)),
     ):

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from node.api.claims_shapes import (
+    ApplicationView,
     ClaimView,
     CycleView,
     EvidenceView,
@@ -30,6 +31,13 @@ from node.claims.mutual_aid.actions import (
     Investigate,
     Reason,
     Review,
+)
+from node.claims.mutual_aid.application_actions import (
+    AcceptApplication,
+    Applicant,
+    Apply,
+    RefuseApplication,
+    WithdrawApplication,
 )
 from node.claims.mutual_aid.records import the_claim
 from node.claims.mutual_aid.transitions import ClaimStatus
@@ -92,6 +100,26 @@ def test_claims_in_every_stage(history: History) -> None:
     claims = strictly(ClaimView, history.queries.claims(history.chain.state)["items"])
     assert {claim.status for claim in claims} >= {"paid", "denied"}
     assert any(claim.payment is not None and claim.review is not None for claim in claims)
+
+
+def test_applications_in_every_status() -> None:
+    chain = Chain()
+    applicants = tuple(
+        Applicant(person=person(number), birth_month=23_885, declaration=person(number), payer=-1 if number == 5 else 0)
+        for number in range(1, 6)
+    )
+    assert chain.do("a", Apply(plan="critical-illness", applicants=applicants)).code == 0
+    assert chain.do("a", AcceptApplication(application=1)).code == 0
+    assert chain.do("a", RefuseApplication(application=2, clause="2.1", reason=1)).code == 0
+    assert chain.do("a", WithdrawApplication(application=3)).code == 0
+    queries = Queries(chain.genesis)
+    found = strictly(ApplicationView, queries.applications(chain.state)["items"])
+    chain.wait(days=31)
+    found += strictly(ApplicationView, queries.applications(chain.state)["items"])
+    assert {item.status for item in found} == {"applied", "accepted", "refused", "withdrawn", "lapsed"}
+    assert any(item.refusal is not None for item in found)
+    (member,) = strictly(MemberView, queries.members(chain.state, now_ms=chain.now_ms)["items"])
+    assert member.application == "A-000001"
 
 
 def test_members_and_their_statements(history: History) -> None:

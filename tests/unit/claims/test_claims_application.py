@@ -69,6 +69,7 @@ from node.claims.results import ResultCode, describe, is_inadmissible
 from node.claims.transaction import Action
 from node.claims.wire import Wire
 from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, new_member, person, plan
+from tests.unit.claims.application_examples import APPLICATION_ACTIONS, APPLICATION_MAY
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_MAY, EVIDENCE_MEMBERS_MAY
 from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_MAY, JURY_MEMBERS_MAY
 
@@ -109,6 +110,7 @@ ACTIONS: tuple[Action, ...] = (
     RecordContribution(member=9, amount=1, receipt=person(1)),
     ReportArrears(member=9, amount=1),
     CloseBalance(member=9, receipt=person(1)),
+    *APPLICATION_ACTIONS,
     *JURY_ACTIONS,
     ProposeTerms(terms=plan(CODE)),
     ProposePlan(terms=plan(CODE)),
@@ -152,6 +154,7 @@ MAY: dict[type[Wire], tuple[Role, ...]] = {
     **EVIDENCE_MAY,
     RecordReceipt: (Role.PAYMENT,),
     **dict.fromkeys((Leave, MoveMember, SetKey, RecordContribution, ReportArrears, CloseBalance), (Role.ENROLLER,)),
+    **APPLICATION_MAY,
     **JURY_MAY,
     ProposeTerms: WORKING,
     ProposePlan: WORKING,

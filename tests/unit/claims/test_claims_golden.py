@@ -71,6 +71,7 @@ from node.claims.results import ResultCode
 from node.claims.transaction import Action, encode_transaction
 from node.claims.wire import Wire, encode
 from tests.factories import key_of, make_genesis, person
+from tests.unit.claims.application_examples import APPLICATION_ACTIONS, APPLICATION_KEYS, APPLICATION_RECORDS
 from tests.unit.claims.evidence_examples import EVIDENCE_ACTIONS, EVIDENCE_RECORDS
 from tests.unit.claims.golden_claim_life import LIFE_ACTIONS, LIFE_KEYS, LIFE_RECORDS
 from tests.unit.claims.jury_examples import JURY_ACTIONS, JURY_KEYS, JURY_PARTS, JURY_RECORDS
@@ -116,6 +117,7 @@ ACTIONS: tuple[Action, ...] = (
     StayClaim(claim=45, order=person(13), days=30),
     LiftStay(claim=45, end=StayEnd.REFUSE, order=person(13), clause="3.1"),
     *LIFE_ACTIONS,
+    *APPLICATION_ACTIONS,
     DealKey(epoch=1, commitments=(person(1), person(2)), ephemeral=person(3), proofs=bytes(128), shares=(bytes(48),)),
     ConfirmKey(epoch=1, dealings=person(4)),
     RefuseKey(epoch=1, reason=RefusalReason.BAD_SHARE, accused=2, opening=person(5), proof=bytes(64)),
@@ -184,6 +186,7 @@ RECORDS: tuple[Wire, ...] = (
     CLAIM,
     DayChange(change=-1),
     *LIFE_RECORDS,
+    *APPLICATION_RECORDS,
     PlanState(
         cycle=9,
         disclosure_ms=1_778_083_200_000,
@@ -285,6 +288,7 @@ KEYS: dict[str, bytes] = {
     "person 0": keys.person(0, person(1)),
     "claim 45": keys.claim(45),
     **LIFE_KEYS,
+    **APPLICATION_KEYS,
     "key state": keys.key_state,
     "key epoch 1": keys.key_epoch(1),
     "key dealing 1 3": keys.key_dealing(1, 3),
@@ -327,7 +331,17 @@ def test_every_kind_of_record_and_action_has_golden_bytes() -> None:
     kinds = {kind for kind in _subclasses(Wire) if kind.__module__.startswith("node.claims.")}
     shown = {type(item) for item in (*ACTIONS, *JURY_ACTIONS, *RECORDS, *JURY_RECORDS)}
     # Inside others, or part of the genesis, whose digest is in the file.
-    inside = {"NewMember", "Transaction", "BlockContext", "Genesis", "Organisation", "PlanTerms", "Ailment", "AgeBand"}
+    inside = {
+        "NewMember",
+        "Applicant",
+        "Transaction",
+        "BlockContext",
+        "Genesis",
+        "Organisation",
+        "PlanTerms",
+        "Ailment",
+        "AgeBand",
+    }
     inside |= {
         "Calendar",
         "StepDeadlines",

@@ -24,7 +24,8 @@ from node.claims.mutual_aid.actions import (
 )
 from node.claims.mutual_aid.records import the_claim
 from node.claims.mutual_aid.transitions import ClaimStatus
-from node.claims.queries import LIMIT_MAX, BadQuery, Queries
+from node.claims.paging import LIMIT_MAX, BadQuery
+from node.claims.queries import Queries
 from node.claims.transaction import Action
 from tests.factories import ORGANISATIONS, Chain, key_of, new_member, person
 

@@ -24,8 +24,9 @@ from node.claims.mutual_aid.actions import (
 )
 from node.claims.mutual_aid.records import load_plan, the_claim, the_member
 from node.claims.mutual_aid.transitions import ClaimStatus, DeadlineKind
+from node.claims.paging import BadQuery
 from node.claims.plain import BadValue, from_plain, to_plain
-from node.claims.queries import BadQuery, Queries
+from node.claims.queries import Queries
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, HOUR_MS
 from node.claims.wire import decode_trusted, encode

@@ -25,7 +25,7 @@ from node.claims.mutual_aid.actions import (
     Investigate,
 )
 from node.claims.mutual_aid.records import the_claim
-from node.claims.queries import BadQuery
+from node.claims.paging import BadQuery
 from node.claims.results import ResultCode
 from node.claims.types import DAY_MS, HOUR_MS
 from node.claims.wire import encode

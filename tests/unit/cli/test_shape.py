@@ -15,8 +15,12 @@ import rich_click as click
 from click.testing import CliRunner
 
 from node.claims.mutual_aid.actions import Reason
+from node.claims.mutual_aid.application_actions import RefusalReason
+from node.claims.mutual_aid.application_life import ApplicationStatus
 from node.claims.results import ResultCode
+from node.claims.words import word
 from node.cli.app import COMMANDS, weal
+from node.cli.application_commands import REFUSALS, STATUSES
 from node.cli.base import CommandError, describe_error, exit_code_of
 from node.cli.desk_commands import REASONS
 from node.cli.explain_command import EXIT_CODES
@@ -177,3 +181,6 @@ def test_explain_says_so_if_there_is_no_such_code() -> None:
 def test_the_reasons_of_a_denial_are_the_ledgers() -> None:
     assert tuple(reason.name.lower().replace("_", "-") for reason in Reason) == REASONS
     assert [int(reason) for reason in Reason] == list(range(1, len(REASONS) + 1))
+    assert tuple(word(reason) for reason in RefusalReason) == REFUSALS
+    assert [int(reason) for reason in RefusalReason] == list(range(1, len(REFUSALS) + 1))
+    assert tuple(word(status) for status in ApplicationStatus) == STATUSES
