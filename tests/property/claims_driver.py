@@ -41,6 +41,7 @@ from node.claims.statement import recompute
 from node.claims.transaction import Action, Transaction
 from node.claims.types import DAY_MS, HOUR_MS
 from tests.factories import GENESIS_MS, ORGANISATIONS, ROLES, Chain, make_genesis, person, plan
+from tests.property.applications_driver import ApplicationSteps
 from tests.property.claims_oracle import Oracle, OracleClaim
 from tests.property.members_driver import MemberSteps
 
@@ -58,7 +59,9 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         exit_after_payout=random.random() < 0.6,
         report_window_days=6,
         calendar=Calendar(cycle_days=4, settlement_after_days=2),
-        deadlines=StepDeadlines(investigation_hours=40, review_hours=20, disclosure_hours=25, payment_hours=15),
+        deadlines=StepDeadlines(
+            investigation_hours=40, review_hours=20, disclosure_hours=25, payment_hours=15, application_hours=300
+        ),
         fee_bps=random.choice([0, 777, 800]),
         claim_rules=ClaimRules(jury_request_days=random.choice([0, 9])),
         costs=Costs(
@@ -75,7 +78,9 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
         open_claims_max=2,
         # Each cycle is settled at the moment the next one is disclosed.
         calendar=Calendar(cycle_days=3, settlement_after_days=3),
-        deadlines=StepDeadlines(investigation_hours=24, review_hours=24, disclosure_hours=71, payment_hours=24),
+        deadlines=StepDeadlines(
+            investigation_hours=24, review_hours=24, disclosure_hours=71, payment_hours=24, application_hours=60
+        ),
         claim_rules=ClaimRules(jury_request_days=6),
         age_bands=(AgeBand(from_age_years=0, to_age_years=150, standard_minor_units=10_000),),
         costs=Costs(
@@ -89,7 +94,7 @@ def small_plans(random: Random) -> tuple[PlanTerms, PlanTerms]:
     return fixed, repaid
 
 
-class Driver(MemberSteps):
+class Driver(MemberSteps, ApplicationSteps):
     """One history. `steps` blocks, each with a few random actions, valid or not."""
 
     def __init__(self, seed: int, *, deadlines_per_block: int = 2_000) -> None:
@@ -148,7 +153,9 @@ class Driver(MemberSteps):
             return self.member_step()
         if self.oracle.members and choice < 0.93:
             return self.enrol_relative()
-        return self._enrolment()
+        if choice < 0.97:
+            return self._enrolment()
+        return self.application_step()
 
     def next_person(self, plan_number: int) -> int:
         self._people += 1
@@ -291,7 +298,7 @@ class Driver(MemberSteps):
             expected_rows.append((oracle.disclosure, 21, oracle.number))
             if oracle.waiting is not None:
                 expected_rows.append((oracle.waiting.settlement, 20, oracle.number))
-        expected_rows += self.compare_members()
+        expected_rows += self.compare_members() + self.compare_applications()
         assert sorted(rows) == sorted(expected_rows)
         for member in self.oracle.members:
             stored = the_member(state, member.number)

@@ -14,6 +14,7 @@ from math import ceil, floor
 
 from node.claims.genesis import PlanTerms
 from node.claims.results import ResultCode
+from tests.property.applications_oracle import Applications, OracleApplication
 from tests.property.members_oracle import Members, OracleMember
 
 DAY_MS = 86_400_000
@@ -62,12 +63,13 @@ class OraclePlan:
     sponsored: int = 0
 
 
-class Oracle(Members):
+class Oracle(Members, Applications):
     """Plans with `cycle_days` calendars only; that is all the test's plans have."""
 
     def __init__(self, plans: tuple[PlanTerms, ...], genesis_ms: int) -> None:
         self.plans: list[OraclePlan] = []
         self.members: list[OracleMember] = []
+        self.applications: list[OracleApplication] = []
         self.claims: list[OracleClaim] = []
         self.cut = 0
         """What payouts were short of, in all."""
@@ -99,7 +101,11 @@ class Oracle(Members):
     # The clock.
 
     def advance(self, now: int) -> None:
-        """Everything due up to `now`, strictly in order: settlements, disclosures, then claims by number."""
+        """Everything due up to `now`, strictly in order: settlements, disclosures, then claims by number.
+
+        Applications lapse beside it: nothing else looks at them, and they look at nothing else.
+        """
+        self.lapse_applications(now)
         while True:
             due: list[tuple[int, int, int]] = []
             for plan in self.plans:

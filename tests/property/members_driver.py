@@ -98,20 +98,11 @@ class MemberSteps:
         organisation = self.random.choice("abd")
 
         def predict(now: int) -> ResultCode:
-            today = oracle.day(terms, now)
-            if code := oracle.return_problem(plan, identity, now):
-                return code
-            if oracle.age(birth, today) > terms.entry_age_max_years:
-                return ResultCode.TOO_OLD
-            if payer is not None and (payer.payer is not None or (payer.until is not None and payer.until <= today)):
-                return ResultCode.UNKNOWN_PAYER
-            if payer is not None and len(payer.dependants) >= 32:
-                return ResultCode.TOO_MANY_DEPENDANTS
-            member = oracle.enrol(plan, ORGANISATIONS.index(organisation), birth, now, entry.units)
-            member.person, member.payer = identity, payer
-            if payer is not None:
-                payer.dependants.append(member)
-            return ResultCode.OK
+            if oracle.is_pending(plan, identity):
+                return ResultCode.APPLICATION_PENDING
+            index = ORGANISATIONS.index(organisation)
+            joined = oracle.join(plan, index, identity, birth, entry.units, payer, now)
+            return joined if isinstance(joined, ResultCode) else ResultCode.OK
 
         return organisation, Enrol(plan=terms.code, members=(entry,)), predict
 

@@ -71,6 +71,9 @@ class OracleMember:
     def lives_after(self, day: int) -> bool:
         return self.until is None or self.until > day + 1
 
+    def may_pay(self, plan: int, today: int) -> bool:
+        return self.plan == plan and self.payer is None and (self.until is None or self.until > today)
+
     def balance(self) -> int:
         assert self.account is not None
         return self.account.paid_in - sum(member.billed() for member in self.family())
@@ -98,6 +101,8 @@ class Members:
         def enrol(
             self, plan_number: int, organisation: int, birth: tuple[int, int], now: int, units: int = 1
         ) -> OracleMember: ...
+
+        def is_pending(self, plan: int, person: int) -> bool: ...
 
     def look_at_balances(self, plan: OraclePlan, cycle: int, at: int) -> None:
         """After the settlement of `cycle` at `at`."""
@@ -180,6 +185,8 @@ class Members:
         if target == member.plan:
             if of_age or weight == member.units:
                 return ResultCode.NOTHING_TO_CHANGE
+        elif self.is_pending(target, member.person):
+            return ResultCode.APPLICATION_PENDING
         elif any(one.plan == target and one.person == member.person for one in self.members):
             return ResultCode.PERSON_ALREADY_MEMBER
         if any(one.lives_after(today) for one in member.dependants):
@@ -247,6 +254,33 @@ class Members:
             return ResultCode.IN_ARREARS
         member.account = None
         return ResultCode.OK
+
+    def join(
+        self,
+        plan: int,
+        organisation: int,
+        person: int,
+        birth: tuple[int, int],
+        units: int,
+        payer: OracleMember | None,
+        now: int,
+    ) -> OracleMember | ResultCode:
+        """Enrol somebody today, or say why not."""
+        terms = self.plans[plan].terms
+        today = self.day(terms, now)
+        if code := self.return_problem(plan, person, now):
+            return code
+        if self.age(birth, today) > terms.entry_age_max_years:
+            return ResultCode.TOO_OLD
+        if payer is not None and not payer.may_pay(plan, today):
+            return ResultCode.UNKNOWN_PAYER
+        if payer is not None and len(payer.dependants) >= 32:
+            return ResultCode.TOO_MANY_DEPENDANTS
+        member = self.enrol(plan, organisation, birth, now, units)
+        member.person, member.payer = person, payer
+        if payer is not None:
+            payer.dependants.append(member)
+        return member
 
     def return_problem(self, plan: int, person: int, now: int) -> ResultCode:
         """Whether somebody who was in the plan before may join again."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 from node.claims.events import ClaimsEvent, EventKind
 from node.claims.genesis import PlanTerms
 from node.claims.mutual_aid.actions import Enrol
+from node.claims.mutual_aid.application_actions import Applicant, Apply
+from node.claims.mutual_aid.application_life import APPLICATION_TRANSITIONS, ApplicationStatus
 from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
 from tests.factories import Chain
 from tests.property.claims_oracle import Oracle, OracleClaim
 
 MOVES = {event for _, event in TRANSITIONS}
+ABOUT_APPLICATIONS = {event for _, event in APPLICATION_TRANSITIONS}
 BACK = {EventKind.RECOVERY_RECORDED, EventKind.CLAIM_RECOVERED}
 
 
@@ -38,6 +41,10 @@ class Ledger:
         self.status: dict[int, ClaimStatus] = {}
         self.steps: dict[tuple[ClaimStatus | None, EventKind], int] = {}
         """How often each row of the table was taken."""
+        self.applicants: list[tuple[int, int, Applicant]] = []
+        """(plan, organisation, who) of every application, in the order of their numbers."""
+        self.application_status: dict[int, ApplicationStatus] = {}
+        self.application_steps: dict[tuple[ApplicationStatus | None, EventKind], int] = {}
         self.recovered = [0] * len(plans)
         """What came back from paid claims. Its part of the fee comes back too, from the fees."""
 
@@ -48,8 +55,29 @@ class Ledger:
             year, month = divmod(entry.birth_month, 12)
             self.oracle.enrol(codes.index(action.plan), organisation, (year, month + 1), now, entry.units)
 
-    def follow(self, event: ClaimsEvent) -> None:
+    def apply(self, action: Apply, organisation: int) -> None:
+        """Applications that were recorded."""
+        plan = [plan.terms.code for plan in self.oracle.plans].index(action.plan)
+        self.applicants += [(plan, organisation, entry) for entry in action.applicants]
+
+    def _applications(self, event: ClaimsEvent, now: int) -> None:
+        """Of the event's one application, or of the run that begins with it. Who is accepted joins `now`."""
+        run = event.value if event.kind is EventKind.APPLICATIONS_RECORDED else 1
+        for number in range(event.subject, event.subject + run):
+            step = (self.application_status.get(number), event.kind)
+            assert step in APPLICATION_TRANSITIONS, f"{event.kind.name} happened to an application that is {step[0]!r}"
+            self.application_status[number] = APPLICATION_TRANSITIONS[step]
+            self.application_steps[step] = self.application_steps.get(step, 0) + 1
+        if event.kind is EventKind.APPLICATION_ACCEPTED:
+            plan, organisation, entry = self.applicants[event.subject - 1]
+            year, month = divmod(entry.birth_month, 12)
+            member = self.oracle.enrol(plan, organisation, (year, month + 1), now, entry.units)
+            assert event.value == member.number
+
+    def follow(self, event: ClaimsEvent, now: int) -> None:
         """What happened, in the order in which it did."""
+        if event.kind in ABOUT_APPLICATIONS:
+            self._applications(event, now)
         if event.kind in MOVES and event.subject:
             self._move(event)
         if event.kind is EventKind.CYCLE_DISCLOSED:

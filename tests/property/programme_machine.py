@@ -28,15 +28,24 @@ from node.claims.mutual_aid.actions import (
     RecordContribution,
     ReportArrears,
 )
+from node.claims.mutual_aid.application_actions import (
+    AcceptApplication,
+    Applicant,
+    Apply,
+    RefuseApplication,
+    WithdrawApplication,
+)
+from node.claims.mutual_aid.application_life import ApplicationStatus
+from node.claims.mutual_aid.application_records import the_application
 from node.claims.mutual_aid.bills import bill
 from node.claims.mutual_aid.records import load_plan, load_tally, the_claim, the_member
-from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus
+from node.claims.mutual_aid.transitions import DEADLINE_OF, ClaimStatus, DeadlineKind
 from node.claims.results import ResultCode
 from node.claims.transaction import Action
 from tests.factories import ORGANISATIONS, Chain, key_of, make_genesis, person, plan
 from tests.property.programme_jury import JURY, Accepting, found_juries, qualify
 from tests.property.programme_ledger import Ledger
-from tests.property.programme_moves import ANY_TIME, EVERY, MOVES
+from tests.property.programme_moves import ANY_TIME, CLAUSE, EVERY, MOVES
 
 DESK: Final = (Role.ENROLLER, Role.INTAKE, Role.INVESTIGATOR, Role.REVIEWER, Role.PAYMENT)
 ROLES: Final = {"a": DESK, "b": DESK, "c": DESK, "d": (*DESK, Role.REGULATOR)}
@@ -44,6 +53,8 @@ SEEDS: Final = st.integers(0, 2**32 - 1)
 FIXED, REPAID = "critical-illness", "hospital-reimbursement"
 AILMENTS: Final = {FIXED: ("S01", "M01"), REPAID: ("H01",)}
 MEMBERS_MAX: Final = 60
+APPLICANTS: Final = 10_000
+"""Numbers of people who apply begin here, apart from those who are enrolled and from papers."""
 MONEY_ROWS: Final = (20, 21)
 """Deadline kinds of a plan's settlement and disclosure."""
 
@@ -76,6 +87,7 @@ def small_plans(
             papers_hours=30,
             extension_hours=24,
             objection_hours=22,
+            application_hours=50,
         ),
         claim_rules=rules,
         jury=JURY,
@@ -133,10 +145,13 @@ class ProgrammeMachine(RuleBasedStateMachine):
             if receipt is not result.clock:
                 code = ResultCode(receipt.code)
                 self.codes[code] = self.codes.get(code, 0) + 1
-                if isinstance(action, Enrol) and code is ResultCode.OK and isinstance(sender, str):
-                    self.ledger.enrol(action, ORGANISATIONS.index(sender), self.chain.now_ms)
+                if code is ResultCode.OK and isinstance(sender, str):
+                    if isinstance(action, Enrol):
+                        self.ledger.enrol(action, ORGANISATIONS.index(sender), self.chain.now_ms)
+                    elif isinstance(action, Apply):
+                        self.ledger.apply(action, ORGANISATIONS.index(sender))
             for event in receipt.events:
-                self.ledger.follow(event)
+                self.ledger.follow(event, self.chain.now_ms)
 
     def paper(self) -> bytes:
         self.papers += 1
@@ -181,6 +196,41 @@ class ProgrammeMachine(RuleBasedStateMachine):
         if receipt.code:
             self.people -= len(entries)
         assert self.people == len(self.ledger.oracle.members)
+
+    @rule(seed=SEEDS)
+    def people_apply(self, seed: int) -> None:
+        random = Random(seed)
+        first = len(self.ledger.applicants)
+        entries = tuple(
+            Applicant(
+                person=person(APPLICANTS + first + index),
+                birth_month=month_index(random.choice((1966, 1980, 2001)), random.randrange(1, 13)),
+                declaration=self.paper(),
+                payer=-1 if index == 1 else 0,
+                units=random.choice((1, 3)),
+            )
+            for index in range(random.randrange(1, 4))
+        )
+        self.do(random.choice(ORGANISATIONS), Apply(plan=random.choice((FIXED, REPAID)), applicants=entries))
+
+    @rule(seed=SEEDS)
+    def applications_are_decided(self, seed: int) -> None:
+        """Or forgotten, or decided by somebody else, or a second time."""
+        random = Random(seed)
+        for index, (plan_number, organisation, _) in enumerate(self.ledger.applicants, start=1):
+            waits = self.ledger.application_status[index] is ApplicationStatus.APPLIED
+            if random.random() < (0.5 if waits else 0.9):
+                continue
+            key = key_of(f"member {self.people + 1}")
+            accepts = AcceptApplication(application=index, key=key)
+            refuses = RefuseApplication(application=index, clause=CLAUSE[plan_number], reason=1)
+            withdraws = WithdrawApplication(application=index)
+            sender = random.choice(ORGANISATIONS) if random.random() < 0.1 else ORGANISATIONS[organisation]
+            choices: tuple[Action, ...] = (accepts, refuses, withdraws)
+            if self.people >= MEMBERS_MAX:
+                choices = choices[1:]
+            self.do(sender, random.choice(choices))
+            self.people = len(self.ledger.oracle.members)
 
     @rule(seed=SEEDS)
     def people_fall_ill(self, seed: int) -> None:
@@ -280,6 +330,19 @@ class ProgrammeMachine(RuleBasedStateMachine):
             if record.status in (ClaimStatus.DENIED, ClaimStatus.CLOSED_DENIED):
                 assert record.clause and record.reason and len(record.grounds) == 32
         assert rows == expected
+
+    @invariant()
+    def every_application_is_pending_with_one_deadline_or_has_ended(self) -> None:
+        if not hasattr(self, "chain"):
+            return
+        state, pending = self.chain.state, []
+        for number, status in self.ledger.application_status.items():
+            record = the_application(state, number)
+            assert record.status is status
+            if status is ApplicationStatus.APPLIED:
+                pending.append((record.deadline_ms, int(DeadlineKind.APPLICATION), number))
+        rows = [keys.parse_deadline(key) for key, _ in state.scan(*keys.table(keys.DEADLINE))]
+        assert [row for row in rows if row[1] == DeadlineKind.APPLICATION] == sorted(pending)
 
     @invariant()
     def every_fen_is_where_the_ledgers_say(self) -> None:

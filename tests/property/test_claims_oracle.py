@@ -37,6 +37,7 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
     """A generator that never gets far would prove nothing."""
     codes: dict[ResultCode, int] = {}
     statuses: dict[str, int] = {}
+    endings: dict[str, int] = {}
     carried = shared = missed = cut = sponsored = capped = failed = removed = deducted = 0
     for seed in range(36):
         driver = Driver(seed)
@@ -47,6 +48,8 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
             statuses[claim.status] = statuses.get(claim.status, 0) + 1
             missed += claim.missed
             deducted += claim.deducted > 0
+        for one in driver.oracle.applications:
+            endings[one.status] = endings.get(one.status, 0) + 1
         failed, removed = failed + driver.oracle.failed, removed + driver.oracle.removed
         cut += driver.oracle.cut > 0
         for plan in driver.oracle.plans:
@@ -79,7 +82,13 @@ def test_the_driver_reaches_every_kind_of_outcome() -> None:
         ResultCode.NO_BALANCE,
         ResultCode.NOTHING_TO_CHANGE,
         ResultCode.MORE_THAN_OWED,
+        ResultCode.APPLICATION_PENDING,
+        ResultCode.WRONG_APPLICATION_STATUS,
+        ResultCode.REFUSAL_WITHOUT_GROUNDS,
+        ResultCode.PAYER_NOT_ACCEPTED,
+        ResultCode.UNKNOWN_PAYER,
     }
+    assert set(endings) == {"APPLIED", "ACCEPTED", "REFUSED", "WITHDRAWN", "LAPSED"}
     assert {"paid", "denied", "closed_denied", "filed", "investigated", "settled"} <= set(statuses)
     assert min(statuses["paid"], statuses["denied"], statuses["closed_denied"], shared, carried, missed) > 5
     assert min(cut, sponsored, capped) > 2

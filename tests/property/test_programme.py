@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from node.claims.audit import Audit
 from node.claims.events import EventKind
+from node.claims.mutual_aid.application_life import APPLICATION_TRANSITIONS, ApplicationStatus
 from node.claims.mutual_aid.records import the_claim
 from node.claims.mutual_aid.transitions import TRANSITIONS, ClaimStatus
 from tests.property.programme_ledger import rows_taken
@@ -48,8 +50,12 @@ def live(seed: int, steps: int) -> ProgrammeMachine:
             machine.time_passes(random.choice((1, 7, 13, 26, 75)))
         elif choice < 0.94:
             machine.time_passes_to_the_very_moment(chosen % 40)
-        elif choice < 0.96 and machine.people < 120:
+        elif choice < 0.95 and machine.people < 120:
             machine.more_people_join(chosen)
+        elif choice < 0.955:
+            machine.people_apply(chosen)
+        elif choice < 0.96:
+            machine.applications_are_decided(chosen)
         elif choice < 0.99:
             machine.people_pay_or_leave(chosen)
         elif choice < 0.995:
@@ -57,6 +63,7 @@ def live(seed: int, steps: int) -> ProgrammeMachine:
         else:
             machine.an_organisation_declares_a_tie(chosen)
         machine.every_claim_is_final_or_has_one_deadline()
+        machine.every_application_is_pending_with_one_deadline_or_has_ended()
         machine.every_fen_is_where_the_ledgers_say()
     return machine
 
@@ -78,6 +85,23 @@ def test_the_programme_keeps_its_rules_and_its_money() -> None:
 @pytest.mark.parametrize("seed", [*range(8), *SEEDS_THAT_ONCE_FAILED])
 def test_a_long_life_keeps_its_rules_and_its_money(seed: int) -> None:
     assert sum(live(seed, 150).ledger.steps.values()) > 100
+
+
+def test_people_who_apply_take_every_row_of_their_table() -> None:
+    """Among members, claims and money, of which they are no part until they are accepted."""
+    taken: Counter[tuple[ApplicationStatus | None, EventKind]] = Counter()
+    for seed in range(4):
+        random, machine = Random(seed), live(seed, 10)
+        for _ in range(12):
+            machine.people_apply(random.randrange(2**32))
+            machine.applications_are_decided(random.randrange(2**32))
+            machine.time_passes(13)
+            machine.people_fall_ill(random.randrange(2**32))
+            machine.every_application_is_pending_with_one_deadline_or_has_ended()
+            machine.every_fen_is_where_the_ledgers_say()
+        taken.update(machine.ledger.application_steps)
+        assert Audit(machine.chain.genesis, machine.chain.state).run() == []
+    assert set(taken) == set(APPLICATION_TRANSITIONS)
 
 
 @pytest.mark.slow
