@@ -205,7 +205,7 @@ def _detail(value: Any, field: str) -> str:
 def event_text(event: Mapping[str, Any]) -> str:
     """One line for an event of the chain: `claim-paid C-000001 by lantern, 300000.00 CNY`."""
     words = [str(event.get("what", ""))]
-    for field in ("claim", "member", "cycle"):
+    for field in ("application", "claim", "member", "cycle"):
         if event.get(field):
             words.append(f"{field} {event[field]}" if field == "cycle" else str(event[field]))
     text = " ".join(words)
