@@ -14,7 +14,7 @@ help:
 	@echo "make test-slow  the simulator's long runs, crash tests and clusters of real processes"
 	@echo "make sim        only the simulator: SEEDS=first:end"
 	@echo "make cluster    only the clusters of real processes"
-	@echo "make bench      first speed figures, as build/first-figures.md and .json"
+	@echo "make bench      this node beside CometBFT, an hour: ARGS=\"--rounds 1 --seconds 15\" for a short look"
 	@echo "make scale      what one member more costs, 10^5 to 10^7 of them: SIZES=100000,1000000 ROUNDS=3"
 	@echo "make soak       steady load with a fault every 20 seconds: MINUTES=10"
 	@echo "make full-size  176,032 members and 2,130 claims through four nodes"
@@ -61,7 +61,7 @@ cluster: $(VENV)/.dev
 	$(PYTEST) tests/cluster
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.first_figures $(ARGS)
+	$(BIN)/python -m benchmarks.engines $(ARGS)
 
 MINUTES ?= 10
 soak: $(VENV)/.dev

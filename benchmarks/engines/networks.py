@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,12 +13,12 @@ from benchmarks.engines import workload
 from benchmarks.peers.cometbft import CometBFT, Setting, generate
 from node.claims.genesis import PlanTerms
 from node.config import Config
+from node.ed25519.choice import VARIABLE as SIGNATURES
 from node.keyfile import read_key
 from node.localnet import Localnet, layout
 
 KEYS: Final = 16
 """Account keys of each organisation. The ledger takes 1,024 open sequences of each."""
-BURST_REQUESTS: Final = 1_000_000
 
 
 class Network(Protocol):
@@ -57,7 +58,7 @@ class Network(Protocol):
 
 
 class WealNetwork:
-    """`n` nodes of this program. `adjust` may change their configuration."""
+    """`n` nodes of this program. `adjust` may change their configuration; without `lanes`, libsodium alone checks."""
 
     engine = "weal"
 
@@ -67,13 +68,14 @@ class WealNetwork:
         n: int = 4,
         *,
         label: str = "",
+        lanes: bool = True,
         adjust: Callable[[Config], Config] = lambda config: config,
         amend: Callable[[PlanTerms], PlanTerms] = lambda terms: terms,
     ) -> None:
         self._net = Localnet(
             n=n, directory=directory / "net", account_keys=KEYS if n <= 7 else 4, adjust=adjust, amend=amend
         )
-        self._label, self._runs = label, 0
+        self._label, self._lanes, self._runs = label, lanes, 0
 
     @property
     def name(self) -> str:
@@ -92,7 +94,14 @@ class WealNetwork:
         return [self._net.folder(name) / "data" for name in self._net.names]
 
     def __enter__(self) -> Self:
-        self._net.__enter__()
+        # The nodes inherit the environment of the moment in which they start.
+        if not self._lanes:
+            os.environ[SIGNATURES] = "libsodium"
+        try:
+            self._net.__enter__()
+        finally:
+            if not self._lanes:
+                del os.environ[SIGNATURES]
         return self
 
     def __exit__(

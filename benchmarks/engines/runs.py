@@ -117,8 +117,7 @@ def leader_killed(network: Network, folder: Path, rate: float) -> Figures:
 
 def overload(network: Network, folder: Path, rate: float, seconds: float) -> Figures:
     """An open loop far above what the network can take."""
-    found = at_rate(network, folder, rate, seconds)
-    return found
+    return at_rate(network, folder, rate, seconds)
 
 
 def latency_curve(network: Network, folder: Path, rates: list[float], seconds: float) -> list[Figures]:

@@ -34,7 +34,7 @@ class EvidenceQueries:
         ]
         return {**views.item_view(self.registry, number, item), "grants": grants}
 
-    def items(self, state: ReadState, *, claim: int | None, cursor: str | None, limit: int) -> Json:
+    def items(self, state: ReadState, *, claim: int | None = None, cursor: str | None = None, limit: int) -> Json:
         """Items in the order of their numbers, of one claim if given."""
         start = _cursor(cursor)
         if claim is None:
@@ -54,7 +54,7 @@ class EvidenceQueries:
 
         return _page(rows, lambda key: str(keys.last_number_of(key)), view, limit)
 
-    def openings(self, state: ReadState, number: int, *, cursor: str | None, limit: int) -> Json | None:
+    def openings(self, state: ReadState, number: int, *, cursor: str | None = None, limit: int) -> Json | None:
         """Anchored openings of an item, in the order of their receipts' digests; None if there is no such item."""
         if not 0 < number < _END or load_item(state, number) is None:
             return None
