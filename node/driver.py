@@ -1,7 +1,7 @@
 """The loop: inbox -> replica -> effects, carried out in order. The only caller of `Replica.handle`.
 
-One step takes what has come in, asks the core, and then: one synced write for everything the core promised and
-everything it found final; only then the messages leave; then the state follows. Blocks are built and executed
+One step takes what has come in, asks the core, and then: one synced write for everything the core promised, with
+what it found final before; only then the messages leave; then the state follows. Blocks are built and executed
 at once, their results go back to the core within the same step. Everything runs in one task, so nothing
 interleaves with a step; between steps the event loop gets its turn.
 """
@@ -71,6 +71,8 @@ _STEP_MS: Final = 20
 _SYNCED_PER_STEP: Final = 16
 _SYNCED_TRANSACTIONS_PER_STEP: Final = 200
 """Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
+_SETTLE_S: Final = 0.02
+"""What is final waits for the next promise's write so long at most."""
 _CHECKED_AGAIN: Final = 64
 _BATCH_STEP: Final = 24
 """While blocks are in flight, another is begun only for so many transactions for each of them: under load
@@ -116,6 +118,8 @@ class Driver:
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._fired: set[Timer] = set()
         self._deadline_timer: asyncio.TimerHandle | None = None
+        self._settle_timer: asyncio.TimerHandle | None = None
+        self._must_settle = False
         self._deadline_ms: int | None = None
         # Of the step under way
         self._persists: list[Persist | PersistBlock] = []
@@ -161,12 +165,12 @@ class Driver:
             while True:
                 await self.inbox.filled.wait()
                 self.inbox.filled.clear()
-                while self.inbox or self._is_work_new:
+                while self.inbox or self._is_work_new or self._must_settle:
                     self._step()
                     self.inbox.drained()
                     await asyncio.sleep(0)
         finally:
-            for timer in (*self._timers.values(), self._deadline_timer):
+            for timer in (*self._timers.values(), self._deadline_timer, self._settle_timer):
                 if timer is not None:
                     timer.cancel()
 
@@ -195,6 +199,9 @@ class Driver:
             # Commits of this step may have left or freed work; the core has to know before the loop sleeps.
             self._tell_work()
             self._finish()
+        if self._must_settle:
+            self._must_settle = False
+            self._blocks.settle()
 
     def _tell_work(self) -> None:
         if not self._is_work_new:
@@ -335,9 +342,11 @@ class Driver:
         self._is_state_behind = False
         if persists or commits:
             began_ns = perf_counter_ns()
-            self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits])
-            self.counters["synced writes"] += 1
-            self.synced_write_ns += perf_counter_ns() - began_ns
+            if self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits]):
+                self.counters["synced writes"] += 1
+                self.synced_write_ns += perf_counter_ns() - began_ns
+            elif self._settle_timer is None:
+                self._settle_timer = asyncio.get_running_loop().call_later(_SETTLE_S, self._settle_soon)
             if any(isinstance(persist, Persist) and persist.key == PARTICIPATION for persist in persists):
                 self._observer.may_speak()
         for to, payload in sends:
@@ -361,6 +370,12 @@ class Driver:
         self._watch_deadline()
         took_ms = None if seen is None else steady_ms() - seen[1]
         self._observer.block_committed(committed, took_ms, latest)
+
+    def _settle_soon(self) -> None:
+        # In a step, where a disk that fails stops the node.
+        self._settle_timer = None
+        self._must_settle = True
+        self.inbox.filled.set()
 
     # Time
 

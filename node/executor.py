@@ -1,9 +1,9 @@
 """Builds, executes and commits blocks: the one place where consensus, application and storage meet.
 
 A block is executed on an overlay before anybody votes for it; the overlay waits under the block's digest
-until the block is final or has lost. Whatever goes wrong before that leaves no trace. A final block goes
-first to the `blocks` database, synced, then to `state` in one atomic batch with its receipts and the index
-of its transactions, so that `replay` can always close the gap between the two.
+until the block is final or has lost. Whatever goes wrong before that leaves no trace. A final block goes first
+to the `blocks` database, then to `state` with its receipts and the index of its transactions. Neither is on the
+disk at once, but `state` never is before `blocks`, so that `replay` can always close the gap between the two.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class Executor:
         self._genesis, self._limits = genesis_header, limits or BlockLimits()
         self._executed: dict[Digest, _Executed] = {}
         self._recent: GenerationCache[int, tuple[Receipt, ...]] = GenerationCache(2 * _RECENT_RECEIPTS)
+        state.before_flush = blocks.settle
         if state.tip is None:
             self._initialise()
         self.tip = self._stored_tip()

@@ -6,7 +6,6 @@ Records that are written as objects are encoded then, once, however many transac
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from node import merkle
 from node.claims.state import ABSENT, R, Value, merge_scan
 from node.claims.wire import Wire, decode_trusted, encode
 from node.merkle import EMPTY, Inner, TrieUpdate
+from node.sorted_keys import SortedKeys
 
 if TYPE_CHECKING:
     from node.state import StateDatabase
@@ -34,8 +34,7 @@ class Overlay:
         self._objects: dict[bytes, Wire] = {}
         """The records among the writes that came as objects."""
         self._loose: list[bytes] = []
-        self._unsorted: list[bytes] = []
-        self._sorted: dict[int, list[bytes]] = {}
+        self._keys = SortedKeys()
         self._update: TrieUpdate | None = None
         self._top = EMPTY
         self._root = b""
@@ -85,7 +84,7 @@ class Overlay:
         mine, objects = self._writes, self._objects
         for key, value in writes.items():
             if key not in mine:
-                self._unsorted.append(key)
+                self._keys.add(key)
             if value is None or isinstance(value, bytes):
                 mine[key] = value
                 objects.pop(key, None)
@@ -112,33 +111,11 @@ class Overlay:
             self._refuse()
         parent = self._parent
         below = self._database.scan_records(start, end) if parent is None else parent.scan(start, end)
-        mine = self._keys_between(start, end)
+        mine = self._keys.between(start, end)
         if not mine:
             return below
         writes = self._writes
         return merge_scan(below, ((key, self._encoded(key) if writes[key] is _LOOSE else writes[key]) for key in mine))
-
-    def _keys_between(self, start: bytes, end: bytes) -> list[bytes]:
-        """Own keys in the range, sorted. Kept per table (first byte), and sorted only when somebody asks."""
-        if self._unsorted:
-            fresh: dict[int, list[bytes]] = {}
-            for key in self._unsorted:
-                fresh.setdefault(key[0] if key else 0, []).append(key)
-            self._unsorted = []
-            for table, keys in fresh.items():
-                known = self._sorted.setdefault(table, [])
-                if len(keys) > 8:
-                    known.extend(keys)
-                    known.sort()
-                else:
-                    for key in keys:
-                        insort(known, key)
-        mine: list[bytes] = []
-        for table in sorted(self._sorted):
-            if (not start or table >= start[0]) and (not end or table <= end[0]):
-                keys = self._sorted[table]
-                mine += keys[bisect_left(keys, start) : bisect_left(keys, end)]
-        return mine
 
     # -- root
 
@@ -194,7 +171,7 @@ class Overlay:
         for child in self._children:
             child._end(state)
         self._state, self._children, self._parent = state, [], None
-        self._writes, self._unsorted, self._sorted, self._update = {}, [], {}, None
+        self._writes, self._keys, self._update = {}, SortedKeys(), None
         self._objects, self._loose = {}, []
 
     def _refuse(self) -> None:

@@ -1,8 +1,8 @@
 """The `state` database: the state after the last committed block.
 
-A block is executed on an overlay (node/overlay.py). `commit` folds the overlay into LevelDB in one atomic batch
-with the tip, so the database is always as of one block. Overlays on a committed one go on, on the database;
-overlays beside it lost, and using one is InvariantBroken.
+A block is executed on an overlay (node/overlay.py). `commit` folds the overlay in: overlays on it go on, on the
+database; overlays beside it lost, and using one is InvariantBroken. What blocks have changed gathers in memory and
+goes to LevelDB in one atomic batch with the tip, so the database is always as of one block, some blocks behind.
 
 Inner nodes of the state trie live in memory (some 550 bytes for every 16 pages) and are rebuilt from the
 pages at every start, which proves against the recorded root that no page is lost or changed.
@@ -10,8 +10,8 @@ pages at every start, which proves against the recorded root that no page is los
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +21,13 @@ from consensus.types import Wire
 from node import merkle
 from node.cache import GenerationCache
 from node.claims import wire
-from node.claims.state import R
+from node.claims.state import R, merge_scan
 from node.errors import StoreError
-from node.leveldb import Database, OnWrite, Row
+from node.leveldb import Database, OnWrite
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
 from node.overlay import Overlay
 from node.rows import TIP, all_pages, all_records, check_meta, page_key, page_name, record_key, record_range, table_end
+from node.unflushed import Unflushed
 
 WAY_OUT: Final = (
     "run `weal node repair --rebuild-state`, or delete this directory: either way the state is computed again "
@@ -38,8 +39,15 @@ _AUDIT_ROWS: Final = 200_000
 """Records that an audit holds at a time: enough that several of them share a page."""
 _CACHE_OVERHEAD: Final = 150
 """Bytes that a cached row costs beside its key and value."""
+FLUSH_BYTES: Final = 16 << 20
+_FLUSH_BLOCKS: Final = 512
+"""What a crash costs: so much is computed again at the next start, a second or two."""
 _RECORDS_DECODED: Final = 16_384
 """Records kept decoded: those that every block reads, and those written lately."""
+
+
+def _nothing() -> None:
+    return None
 
 
 def _weight(key: bytes | str, value: bytes) -> int:
@@ -79,9 +87,13 @@ class StateView:
 class StateDatabase:
     """The committed state. Open with `StateDatabase.open`."""
 
-    def __init__(self, database: Database, genesis: bytes, cache_bytes: int) -> None:
+    def __init__(self, database: Database, genesis: bytes, cache_bytes: int, flush_bytes: int) -> None:
         self._db = database
         check_meta(database, genesis)
+        self._unflushed = Unflushed()
+        self._flush_bytes = flush_bytes
+        self.before_flush: Callable[[], None] = _nothing
+        """Told before LevelDB gets what blocks have changed: those blocks must be on the disk first."""
         self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 2, _weight)
         self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes // 2, _weight)
         self._decoded: GenerationCache[bytes, wire.Wire] = GenerationCache(_RECORDS_DECODED)
@@ -96,9 +108,16 @@ class StateDatabase:
 
     @classmethod
     def open(
-        cls, path: Path, genesis_digest: bytes, *, cache_bytes: int = 128 << 20, on_write: OnWrite | None = None
+        cls,
+        path: Path,
+        genesis_digest: bytes,
+        *,
+        cache_bytes: int = 128 << 20,
+        flush_bytes: int = FLUSH_BYTES,
+        on_write: OnWrite | None = None,
     ) -> StateDatabase:
-        """Open or create. `cache_bytes` bounds the records and pages kept in memory, half each.
+        """Open or create. `cache_bytes` bounds the records and pages kept in memory, half each; so much may be changed
+        before it is written as `flush_bytes` says, 0: every block is written.
 
         Raises StoreError, with the way out, unless pages and tip agree.
         """
@@ -111,7 +130,7 @@ class StateDatabase:
             on_write=on_write,
         )
         try:
-            return cls(database, genesis_digest, cache_bytes)
+            return cls(database, genesis_digest, cache_bytes, flush_bytes)
         except BaseException:
             database.close()
             raise
@@ -161,7 +180,8 @@ class StateDatabase:
         """The committed record at `key`."""
         value = self._records.get(key)
         if value is None:
-            value = self._db.get(record_key(key))
+            changed = self._unflushed.records
+            value = changed[key] if key in changed else self._db.get(record_key(key))
             self._records.put(key, _NO_RECORD if value is None else value)
             return value
         return None if value is _NO_RECORD else value
@@ -182,20 +202,27 @@ class StateDatabase:
         floor = self._floors.get(start, b"") if len(start) == 1 and start < b"\xff" else None
         row: tuple[bytes, bytes] | None = None
         if floor is None or floor < end:
-            rows = self._db.scan(*record_range(floor or start, end))
+            rows = self._scan(floor or start, end)
             row = next(rows, None)
         if floor is not None:
-            found = end if row is None else row[0][1:]
+            found = end if row is None else row[0]
             self._floors[start] = max(floor, min(found, table_end(start)))
         while row is not None:
-            yield row[0][1:], row[1]
+            yield row
             row = next(rows, None)
+
+    def _scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        changed = self._unflushed.between(start, end)
+        rows = ((key[1:], value) for key, value in self._db.scan(*record_range(start, end)))
+        return merge_scan(rows, iter(changed)) if changed else rows
 
     def page(self, name: str, expected: bytes) -> bytes:
         """A page, checked against its hash when it comes from the disk."""
         page = self._pages.get(name)
         if page is None:
-            page = self._page_from_disk(name, expected)
+            page = self._unflushed.pages.get(name)
+            if page is None:
+                page = self._page_from_disk(name, expected)
             self._pages.put(name, page)
         return page
 
@@ -207,7 +234,7 @@ class StateDatabase:
 
     def row(self, key: bytes) -> bytes | None:
         """One of the rows given to `commit` as `extra`."""
-        return self._db.get(key)
+        return self._unflushed.rows.get(key) or self._db.get(key)
 
     def broken(self, what: str) -> StoreError:
         """The StoreError for an inconsistency somebody else found in this database."""
@@ -225,6 +252,7 @@ class StateDatabase:
 
         Each record in its own place, and as many records as places: so there is nothing else in either.
         """
+        self.flush()
         rows = ((key[1:], value) for key, value in self._db.scan(*all_records()))
         count = 0
         while some := list(islice(rows, _AUDIT_ROWS)):
@@ -252,10 +280,7 @@ class StateDatabase:
     def commit(
         self, overlay: Overlay, *, height: int, digest: bytes, extra: Iterable[tuple[bytes, bytes]] = ()
     ) -> None:
-        """Fold an overlay on the committed state into it: records, pages, tip and `extra` rows, all or none.
-
-        Not synced: after a power cut the database may be some blocks behind, never between two.
-        """
+        """Fold an overlay on the committed state into it: records, pages, tip and `extra` rows, all or none."""
         if overlay not in self.overlays:
             raise InvariantBroken("only an overlay directly on the committed state can be committed")
         expected = 0 if self._tip is None else self._tip.height + 1
@@ -263,12 +288,21 @@ class StateDatabase:
             raise InvariantBroken(f"the state is to go to height {height}, the next one is {expected}")
         update = overlay._apply()
         tip = Tip(height=height, digest=digest, root=overlay._root, records=self.record_count + update.added)
-        rows: list[Row] = [(record_key(key), value) for key, value in overlay._writes.items()]
-        rows += [(page_key(name), page or None) for name, page in update.pages.items()]
-        rows += extra
-        rows.append((TIP, encode(tip)))
-        self._db.write(rows, sync=False)
+        self._unflushed.add(overlay._writes, update.pages, extra)
         self._fold(overlay, update, tip)
+        if self._unflushed.bytes >= self._flush_bytes or self._unflushed.blocks >= _FLUSH_BLOCKS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write to LevelDB what blocks have changed, all or none, with the tip.
+
+        Not synced: after a power cut the database may be further behind, never between two blocks.
+        """
+        changed = self._unflushed
+        if changed.blocks and self._tip is not None:
+            self.before_flush()
+            self._db.write(chain(changed.batch(), [(TIP, encode(self._tip))]), sync=False)
+            self._unflushed = Unflushed()
 
     def _fold(self, overlay: Overlay, update: TrieUpdate, tip: Tip) -> None:
         """The same in memory, and overlays that were on this one move down; those beside it end."""
@@ -303,4 +337,8 @@ class StateDatabase:
         return self._db.size_bytes()
 
     def close(self) -> None:
-        self._db.close()
+        """Raises StoreError if what is not written yet cannot be."""
+        try:
+            self.flush()
+        finally:
+            self._db.close()

@@ -1,15 +1,17 @@
 """The `blocks` database: the core's journal, proposals, and the chain with its certificates.
 
-Two databases (docs/protocol.md, "Storage"). `blocks` is written with a sync before anything it records is
-said aloud; `state` (node/state.py) is not synced and is replayed forward from `blocks` after a crash, so it
-may be behind and is never ahead. A block's body is written once, with the proposal; committing names its
+Two databases (docs/protocol.md, "Storage"). `blocks` is written with a sync before a promise that it records is
+said aloud. What is final is no promise: a quorum holds it, each with its votes on disk. So it waits in memory for
+the next promise, or for `settle`, and goes to the disk in the same synced batch; a crash before that only means
+hearing it again. `state` (node/state.py) is replayed forward from `blocks` after a crash: it may be behind and is
+never ahead. A block's body is written once, with the proposal; committing names its
 digest. Keys: node/rows.py.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ from consensus.errors import DecodeError, InvariantBroken
 from consensus.messages import CommitCertificate
 from consensus.types import Digest, Height
 from node.errors import StoreError
-from node.leveldb import Database, OnWrite, Row
+from node.leveldb import Database, OnWrite
 from node.rows import (
     CHAIN,
     HEIGHT_OF,
@@ -36,6 +38,8 @@ from node.rows import (
 
 _CHECKED_AT_OPEN: Final = 32
 """Blocks below the tip that every start reads and checks in full."""
+_WAITING_BYTES: Final = 1 << 20
+"""So much may wait; more is written at once."""
 _DECODED_BLOCKS: Final = 64
 """Blocks kept decoded: those in flight and those peers that are a little behind ask for."""
 _WAY_OUT: Final = (
@@ -52,6 +56,9 @@ class BlockStore:
         self.is_new = check_meta(database, genesis)
         """The database was made by this start: whatever the node promised before is not in it."""
         self._blocks: OrderedDict[bytes, Block] = OrderedDict()
+        self._waiting: dict[bytes, bytes | None] = {}
+        """Rows of what is final, and of promises it made void, that are not on the disk yet."""
+        self._waiting_bytes = 0
         self._open: dict[bytes, int] = {}
         self._tip: ChainRow | None = None
         self._load()
@@ -100,12 +107,12 @@ class BlockStore:
                 raise self._db.broken(f"the body of block {height} is missing")
             if not block.is_whole():
                 raise self._db.broken(f"the transactions of block {height} are not those of its header")
-            if self._db.get(HEIGHT_OF + parent) != height_bytes(height):
+            if self._get(HEIGHT_OF + parent) != height_bytes(height):
                 raise self._db.broken(f"the index of digests lacks block {height}")
 
     def _row(self, height: int) -> ChainRow:
         """The chain row of a height that is there. Strict: digest, height, chain and certificate agree."""
-        data = self._db.get(CHAIN + height_bytes(height))
+        data = self._get(CHAIN + height_bytes(height))
         if data is None:
             raise self._db.broken(f"block {height} is missing below the tip")
         try:
@@ -124,7 +131,7 @@ class BlockStore:
         if block is not None:
             self._blocks.move_to_end(digest)
             return block
-        data = self._db.get(body_key(height, digest))
+        data = self._get(body_key(height, digest))
         if data is None:
             return None
         try:
@@ -146,26 +153,33 @@ class BlockStore:
 
     def journal(self) -> dict[bytes, bytes]:
         """All journal entries, by the core's keys."""
+        self.settle()
         return {key[1:]: value for key, value in self._db.scan(JOURNAL, table_end(JOURNAL))}
 
     def write(
         self,
         persists: Iterable[Persist | PersistBlock],
         commits: Iterable[tuple[Block, CommitCertificate]] = (),
-    ) -> None:
-        """Everything one step of the core promises, and what it found final, in one synced batch."""
+    ) -> bool:
+        """Everything one step of the core promises, and what it found final; answers whether it is on the disk.
+
+        Promises are, synced, with all that waits. What is final alone waits (`has_waiting`), unless that is much.
+        """
+        promised = False
         rows: dict[bytes, bytes | None] = {}
         blocks: list[Block] = []
         opened: dict[bytes, int] = {}
         for effect in persists:
             if isinstance(effect, Persist):
                 rows[JOURNAL + effect.key] = effect.value
+                promised = True
             elif effect.block.height > self.height and effect.block.digest not in self._open:
                 # At or below the tip the height is decided; a body there would never be asked for.
                 self._put_body(rows, effect.block)
                 rows[open_key(effect.block.height, effect.block.digest)] = b""
                 opened[effect.block.digest] = effect.block.height
                 blocks.append(effect.block)
+                promised = True
         tip, decided = self._tip, self.height
         for block, certificate in commits:
             if self._is_committed(block, certificate, tip):
@@ -173,15 +187,35 @@ class BlockStore:
             tip = self._add_commit(rows, block, certificate, tip, {**self._open, **opened})
             blocks.append(block)
         if not rows:
-            return
+            return not self._waiting
         still_open = {**self._open, **opened}
         if tip is not None and tip.header.height > decided:
             still_open = self._drop_decided(rows, still_open, tip.header.height)
-        self._db.write(rows.items(), sync=True)
+        self._wait(rows)
+        if promised or self._waiting_bytes > _WAITING_BYTES:
+            self.settle()
         self._tip, self._open = tip, still_open
         for block in blocks:
             if block.digest in still_open or HEIGHT_OF + block.digest in rows:
                 self._remember(block)
+        return not self._waiting
+
+    def _wait(self, rows: Mapping[bytes, bytes | None]) -> None:
+        self._waiting.update(rows)
+        self._waiting_bytes += sum(len(key) + len(value or b"") for key, value in rows.items())
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def settle(self) -> None:
+        """Put what waits on the disk, synced."""
+        if self._waiting:
+            self._db.write(self._waiting.items(), sync=True)
+            self._waiting, self._waiting_bytes = {}, 0
+
+    def _get(self, key: bytes) -> bytes | None:
+        return self._waiting[key] if key in self._waiting else self._db.get(key)
 
     @staticmethod
     def _put_body(rows: dict[bytes, bytes | None], block: Block) -> None:
@@ -235,10 +269,8 @@ class BlockStore:
         return {digest: at for digest, at in proposals.items() if at > height}
 
     def forget(self, keys: Iterable[bytes]) -> None:
-        """Drop journal entries of decided slots. Not synced: a crash only brings some back."""
-        rows: list[Row] = [(JOURNAL + key, None) for key in keys]
-        if rows:
-            self._db.write(rows, sync=False)
+        """Drop journal entries of decided slots, not before what decided them is on the disk as well."""
+        self._wait({JOURNAL + key: None for key in keys})
 
     # -- the chain
 
@@ -271,7 +303,7 @@ class BlockStore:
             return block
         height = self._open.get(digest)
         if height is None:
-            data = self._db.get(HEIGHT_OF + digest)
+            data = self._get(HEIGHT_OF + digest)
             if data is None:
                 return None
             height = int.from_bytes(data, "big")
@@ -305,4 +337,8 @@ class BlockStore:
         return self._db.size_bytes()
 
     def close(self) -> None:
-        self._db.close()
+        """Raises StoreError if what waits cannot be written."""
+        try:
+            self.settle()
+        finally:
+            self._db.close()

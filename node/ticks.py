@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TICK_MS: Final = 100
 _TICKS_PER_ANNOUNCE: Final = 10
+_QUIET_ANNOUNCES: Final = 5
+"""After so many without a block the state goes to the disk: a node that is killed while idle starts at once."""
 
 
 class Ticks:
@@ -24,7 +26,8 @@ class Ticks:
 
     async def run(self) -> None:
         """Tick for ever."""
-        count = 0
+        count = quiet = 0
+        height = -1
         due = steady_ms()
         while True:
             due = max(due, steady_ms()) + TICK_MS
@@ -36,6 +39,10 @@ class Ticks:
             if count % _TICKS_PER_ANNOUNCE == 0:
                 self._node.sync.announce()
                 self._node.mempool.expire(self._node.clock.now_ms(), self._node.driver.in_flight())
+                quiet = quiet + 1 if self._node.executor.tip.height == height else 0
+                height = self._node.executor.tip.height
+                if quiet == _QUIET_ANNOUNCES:
+                    self._node.state.flush()
             self._watch_primary(now_ms)
 
     def _watch_primary(self, now_ms: int) -> None:

@@ -75,8 +75,9 @@ def run(ledger: Ledger, said: list[Word]) -> None:
         ledger.blocks.forget([b"V%d" % height, b"L%d" % height])
 
 
-def start(path: Path, on_write: OnWrite | None = None) -> Ledger:
-    return Ledger(path, on_write=on_write)
+def start(path: Path, on_write: OnWrite | None = None, flush_bytes: int = 0) -> Ledger:
+    """By default the state is written with every block, which gives the most points to be killed at."""
+    return Ledger(path, on_write=on_write, flush_bytes=flush_bytes)
 
 
 if __name__ == "__main__":

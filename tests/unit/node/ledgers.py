@@ -26,7 +26,7 @@ from node.executor import Committed, Executor
 from node.genesis import domain, genesis_header, member_set
 from node.leveldb import OnWrite
 from node.merkle import state_root
-from node.state import StateDatabase
+from node.state import FLUSH_BYTES, StateDatabase
 from node.store import BlockStore
 from node.verification import TransactionVerifier
 from tests.factories import MemoryState, make_genesis, new_member
@@ -94,6 +94,7 @@ class Ledger:
         path: Path,
         *,
         on_write: OnWrite | None = None,
+        flush_bytes: int = FLUSH_BYTES,
         limits: BlockLimits | None = None,
         application: Application | None = None,
         replay: bool = True,
@@ -106,7 +107,7 @@ class Ledger:
         self.verifier = TransactionVerifier()
         self.blocks = BlockStore.open(path / "blocks", genesis.digest, on_write=on_write)
         try:
-            self.state = StateDatabase.open(path / "state", genesis.digest, on_write=on_write)
+            self.state = StateDatabase.open(path / "state", genesis.digest, flush_bytes=flush_bytes, on_write=on_write)
         except BaseException:
             self.blocks.close()
             raise
@@ -139,8 +140,10 @@ class Ledger:
         return committed
 
     def close(self) -> None:
-        self.state.close()
-        self.blocks.close()
+        try:
+            self.state.close()
+        finally:
+            self.blocks.close()
 
 
 def contents(ledger: Ledger) -> dict[str, object]:

@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,38 +64,45 @@ class Killer:
 
 
 @cache
-def reference() -> tuple[dict[str, object], tuple[WritePoint, ...]]:
+def reference(flush_bytes: int = 0) -> tuple[dict[str, object], tuple[WritePoint, ...]]:
     """What a node has that never crashed, and its write points."""
     with TemporaryDirectory() as folder:
         killer = Killer(Path(folder), Path(folder), 0)
-        ledger = start(Path(folder), killer)
+        ledger = start(Path(folder), killer, flush_bytes)
         run(ledger, [])
         result = contents(ledger)
         ledger.close()
         return result, tuple(killer.points)
 
 
-POINTS = len(reference()[1])
+SOME_BLOCKS = 16_000
+"""Flushed so rarely, the state is written with every other block or so."""
+POINTS = [(flush, at) for flush in (0, SOME_BLOCKS, 1 << 30) for at in range(1, len(reference(flush)[1]) + 1)]
 
 
 def test_the_script_writes_both_databases_many_times() -> None:
     expected, points = reference()
-    assert len(points) > 60 and len(points) % 2 == 0
+    assert len(points) > 50 and len(points) % 2 == 0
+    states = {
+        flush: sum(point.database == "state" for point in reference(flush)[1]) for flush in (0, SOME_BLOCKS, 1 << 30)
+    }
+    assert states[0] > states[SOME_BLOCKS] > states[1 << 30] == 4, states
     assert {point.database for point in points} == {"blocks", "state"}
     assert len(expected["blocks"]) == 7 and expected["journal"] == {} and expected["proposals"] == []  # type: ignore[arg-type]
 
 
-def live(path: Path, killer: Killer, said: list[Word]) -> bool:
+def live(path: Path, killer: Killer, said: list[Word], flush_bytes: int = 0) -> bool:
     """Run until the end or until killed; answers whether it was killed."""
     ledger: Ledger | None = None
     try:
-        ledger = start(path, killer)
+        ledger = start(path, killer, flush_bytes)
         run(ledger, said)
+        ledger.close()
     except Killed:
-        return True
-    finally:
         if ledger is not None:
-            ledger.close()
+            with suppress(StoreError):  # it was killed while it closed
+                ledger.close()
+        return True
     return False
 
 
@@ -118,10 +126,10 @@ def resume(path: Path, said: list[Word]) -> None:
     ledger.close()
 
 
-@pytest.mark.parametrize("at", range(1, POINTS + 1))
-def test_a_node_killed_at_a_write_point_resumes(tmp_path: Path, at: int) -> None:
+@pytest.mark.parametrize(("flush_bytes", "at"), POINTS)
+def test_a_node_killed_at_a_write_point_resumes(tmp_path: Path, flush_bytes: int, at: int) -> None:
     said: list[Word] = []
-    assert live(tmp_path / "node", Killer(tmp_path / "node", tmp_path / "copy", at), said)
+    assert live(tmp_path / "node", Killer(tmp_path / "node", tmp_path / "copy", at), said, flush_bytes)
     resume(tmp_path / "copy", said)
 
 
@@ -161,7 +169,7 @@ def test_a_state_that_lost_its_last_writes_is_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["before:1", "after:2", "before:8", "after:8", "before:17", "after:18", "41", "after:33"]
+    "moment", ["before:1", "after:2", "before:8", "after:8", "before:17", "after:18", "41", "after:27"]
 )
 def test_a_process_killed_at_a_write_resumes(tmp_path: Path, moment: str) -> None:
     environment = {**os.environ, CRASH_VARIABLE: moment, "PYTHONPATH": str(ROOT)}

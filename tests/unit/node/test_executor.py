@@ -345,6 +345,7 @@ def test_a_genesis_that_gives_another_state_is_refused(tmp_path: Path) -> None:
 
 def test_damaged_receipts_are_noticed(ledger: Ledger) -> None:
     ledger.step(transfer(0, 1))
+    ledger.state.flush()
     ledger.state._db.write([(receipts_key(1), b"\x91\xc0")], sync=False)
     with pytest.raises(StoreError, match="receipts of block 1"):
         ledger.executor.receipt_bytes(1)

@@ -343,6 +343,7 @@ def test_an_audit_finds_a_record_that_no_page_names(tmp_path: Path) -> None:
 def test_a_page_changed_under_a_running_node_is_noticed(tmp_path: Path) -> None:
     state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=1)
     fill(state, 500)
+    state.flush()
     name = rows.page_name(next(state._db.scan(*rows.all_pages()))[0])
     state._db.write([(rows.page_key(name), b"x" * 64)], sync=False)
     overlay = state.overlay()

@@ -1,0 +1,59 @@
+"""What committed blocks have changed and LevelDB does not have yet.
+
+A record or page that many blocks change is written once for all of them, and a block costs LevelDB no batch of its
+own. What is here is lost in a crash and computed again from the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from node.leveldb import Row
+from node.rows import page_key, record_key
+from node.sorted_keys import SortedKeys
+
+_ROW_BYTES: Final = 100
+"""Memory of a row beside its key and value."""
+
+
+class Unflushed:
+    """Records, pages and other rows by their keys; None, or an empty page, means gone."""
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes | None] = {}
+        self.pages: dict[str, bytes] = {}
+        self.rows: dict[bytes, bytes] = {}
+        self.blocks = 0
+        self.bytes = 0
+        self._keys = SortedKeys()
+
+    def add(
+        self, records: Mapping[bytes, bytes | None], pages: Mapping[str, bytes], rows: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """One block's changes."""
+        before = len(self.records)
+        self._keys.add_many(records.keys() - self.records.keys())
+        self.records.update(records)
+        fresh = len(self.records) - before
+        self.bytes += fresh * _ROW_BYTES + sum(map(len, filter(None, records.values())))
+        known = len(self.pages)
+        self.pages.update(pages)
+        self.bytes += (len(self.pages) - known) * (_ROW_BYTES + 640)
+        for key, value in rows:
+            self.rows[key] = value
+            self.bytes += _ROW_BYTES + len(value)
+        self.blocks += 1
+
+    def between(self, start: bytes, end: bytes) -> list[tuple[bytes, bytes | None]]:
+        """Changed records with start <= key < end as of now, in order."""
+        records = self.records
+        return [(key, records[key]) for key in self._keys.between(start, end)]
+
+    def batch(self) -> Iterator[Row]:
+        """Everything as rows for LevelDB."""
+        for key, value in self.records.items():
+            yield record_key(key), value
+        for name, page in self.pages.items():
+            yield page_key(name), page or None
+        yield from self.rows.items()
