@@ -28,6 +28,7 @@ from benchmarks.report import Report, machine
 from benchmarks.watch import MIB, disk_bytes, usage
 from node.claims.calendar import day_of, month_of
 from node.claims.mutual_aid.actions import Enrol, NewMember
+from node.ed25519.choice import chosen
 from node.localnet import Localnet
 
 log = logging.getLogger("benchmarks")
@@ -200,9 +201,10 @@ def report_of(found: dict[str, Any], command: str, host: dict[str, str]) -> Repo
         ("state per member", f"{disk['state_bytes_per_member']:,.0f} bytes", "with index of transactions and receipts"),
         ("memory per node", f"{max(found['memory_bytes'].values()) / MIB:.0f} MiB", "after a restart"),
     ]
+    verifier = chosen().verifier.name
     notes = [
         "Four nodes, their clients and the generator share this machine; real deployments have one node per machine.",
-        "Every node verifies every transaction's signature (libsodium), executes it, and computes every root.",
+        f"Every node verifies every transaction's signature ({verifier}), executes it, and computes every root.",
     ]
     return Report(title="First speed figures", command=command, machine=host, figures=figures, notes=notes, data=found)
 

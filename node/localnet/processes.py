@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from consensus.errors import ChainError
+from node.ed25519.choice import VARIABLE
 
 LOG_FILE: Final = "node.log"
 CONFIG_FILE: Final = "node.toml"
@@ -48,7 +49,8 @@ def start(folder: Path, tie: Tie | None) -> subprocess.Popen[bytes]:
     package_folder = str(Path(__file__).resolve().parents[2])
     # The folder of this very package comes first, so that a checkout starts its own code from anywhere.
     path = os.pathsep.join([package_folder, *filter(None, [os.environ.get("PYTHONPATH")])])
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("WEAL_")}
+    # What overrides a node's configuration stays here; who checks signatures is meant for all of them.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("WEAL_") or key == VARIABLE}
     with (folder / LOG_FILE).open("ab") as log:
         return subprocess.Popen(
             command,
