@@ -8,6 +8,8 @@ the birth month, up to a month early; every node and every member gets the same 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from node.claims.types import DAY_MS
 
 _DAYS_BEFORE_1970 = 719_468
@@ -26,6 +28,7 @@ def start_of(day: int, utc_offset_minutes: int) -> int:
     return day * DAY_MS - utc_offset_minutes * MINUTE_MS
 
 
+@lru_cache(maxsize=1_024)
 def day_number(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 of a Gregorian date."""
     year -= month <= 2
@@ -35,6 +38,7 @@ def day_number(year: int, month: int, day: int) -> int:
     return era * _DAYS_400_YEARS + day_of_era - _DAYS_BEFORE_1970
 
 
+@lru_cache(maxsize=1_024)
 def date_of(day: int) -> tuple[int, int, int]:
     """(year, month, day of month) of a day number."""
     era, day_of_era = divmod(day + _DAYS_BEFORE_1970, _DAYS_400_YEARS)

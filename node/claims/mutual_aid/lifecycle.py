@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from node.claims import keys
@@ -19,8 +17,6 @@ from node.claims.mutual_aid.records import (
 )
 from node.claims.mutual_aid.transitions import DEADLINE_OF, TRANSITIONS, ClaimStatus
 from node.claims.types import NO_ORGANISATION
-
-STATUSES: Final = max(ClaimStatus) + 1
 
 
 def open_claim(scope: Scope, number: int, claim: ClaimRecord, what: EventKind) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from node.claims.events import EventKind
 from node.claims.module import Scope
-from node.claims.mutual_aid.lifecycle import STATUSES
 from node.claims.mutual_aid.plan_records import LifeRecord, save_life
 from node.claims.mutual_aid.plan_transitions import PLAN_TRANSITIONS
 from node.claims.mutual_aid.records import (
+    STATUSES,
     Cohorts,
     PlanState,
     PlanTally,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from node.claims import keys
 from node.claims.module import Scope
@@ -10,6 +11,8 @@ from node.claims.mutual_aid.transitions import ClaimStatus
 from node.claims.state import ReadState, require
 from node.claims.types import NO_ORGANISATION
 from node.claims.wire import Wire
+
+STATUSES: Final = max(ClaimStatus) + 1
 
 
 class Counters(Wire, frozen=True, kw_only=True):
@@ -372,7 +375,7 @@ def load_plan(state: ReadState, plan: int) -> PlanState:
 def load_tally(state: ReadState, plan: int) -> PlanTally:
     """With a count for each status there is; a chain may have begun before one was added."""
     tally = require(state, keys.plan_tally(plan), PlanTally)
-    added = max(ClaimStatus) + 1 - len(tally.claims)
+    added = STATUSES - len(tally.claims)
     return PlanTally(members=tally.members, claims=(*tally.claims, *(0,) * added)) if added else tally
 
 
