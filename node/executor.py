@@ -383,6 +383,10 @@ class Executor:
 
     # -- reading
 
+    def ids(self, digest: Digest) -> tuple[bytes, ...]:
+        """Ids of the transactions of a block that was executed and is not final yet, in order."""
+        return self._executed[digest].ids
+
     def receipts(self, height: int) -> tuple[Receipt, ...]:
         """Receipts of a block in the state, the clock's first; empty above the tip and for genesis."""
         known = self._recent.get(height)

@@ -15,6 +15,7 @@ A node is named by the hex digits that lead to it: "" is the top.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
@@ -80,21 +81,17 @@ def _find(page: bytes, position: bytes) -> int:
 
 def _with_entry(page: bytes, position: bytes, record: bytes | None) -> bytes:
     """The page with one entry set, or with None taken out."""
-    at = _find(page, position)
-    if at >= 0:
+    # Faster than looking at few of them in Python, one after the other.
+    positions = [page[at : at + 32] for at in range(0, len(page), ENTRY_BYTES)]
+    index = bisect_left(positions, position)
+    at = index * ENTRY_BYTES
+    if index < len(positions) and positions[index] == position:
         if record is None:
             return page[:at] + page[at + ENTRY_BYTES :]
         return page[: at + 32] + record + page[at + ENTRY_BYTES :]
     if record is None:
         return page
-    low, high = 0, len(page) // ENTRY_BYTES
-    while low < high:
-        middle = (low + high) // 2
-        if page[middle * ENTRY_BYTES : middle * ENTRY_BYTES + 32] < position:
-            low = middle + 1
-        else:
-            high = middle
-    return page[: low * ENTRY_BYTES] + position + record + page[low * ENTRY_BYTES :]
+    return page[:at] + position + record + page[at:]
 
 
 def _digit_at(page: bytes, at: int, depth: int) -> int:

@@ -241,7 +241,6 @@ class Node:
             executor=self.executor,
             blocks=self.blocks,
             mempool=self.mempool,
-            verifier=self.verifier,
             next_deadline_ms=lambda: self.application.next_deadline_ms(self.state.view()),
             chain_now_ms=self.clock.now_ms,
             real_ms_until=self.clock.real_ms_until,

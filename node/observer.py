@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("weal.node")
 
+_LOG_EVERY_MS: Final = 100
 _ANNOUNCE_DELAY_S: Final = 0.1
 """When the pool has run empty, peers hear of the last block after this long: one word for a burst of blocks."""
 
@@ -28,9 +29,11 @@ class NodeObserver:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._is_announcing = False
+        self._logged_ms = -_LOG_EVERY_MS
+        self._unlogged_blocks = self._unlogged_transactions = 0
 
     def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
-        header, certificate = committed.block.header, committed.certificate
+        header = committed.block.header
         now_ms = steady_ms()
         self._node.counters["blocks"] += 1
         self._node.counters["transactions"] += len(committed.transactions)
@@ -41,18 +44,29 @@ class NodeObserver:
                 self._node.driver.work_arrived()
         self._node.sync.committed(now_ms)
         self._node.feed.committed(header.height, committed.transactions)
-        if log.isEnabledFor(logging.INFO):
-            fields = {
-                "height": header.height,
-                "view": certificate.view,
-                "txs": len(committed.transactions),
-                "votes": f"{len(certificate.signatures)}/{self._node.members.n}",
-            }
-            took = {"took": f"{took_ms}ms"} if took_ms is not None else {"took": "synced"}
-            log.info("block committed", extra=fields | took)
+        self._log(committed, took_ms, now_ms)
         if not self._is_announcing and len(self._node.mempool) == 0:
             self._is_announcing = True
             asyncio.get_running_loop().call_later(_ANNOUNCE_DELAY_S, self._announce)
+
+    def _log(self, committed: Committed, took_ms: int | None, now_ms: int) -> None:
+        """A line for each block, but not more than ten a second: then one line tells of several."""
+        self._unlogged_blocks += 1
+        self._unlogged_transactions += len(committed.transactions)
+        if now_ms - self._logged_ms < _LOG_EVERY_MS or not log.isEnabledFor(logging.INFO):
+            return
+        certificate = committed.certificate
+        fields = {
+            "height": committed.block.height,
+            "view": certificate.view,
+            "txs": self._unlogged_transactions,
+            "votes": f"{len(certificate.signatures)}/{self._node.members.n}",
+            "took": f"{took_ms}ms" if took_ms is not None else "synced",
+        }
+        if self._unlogged_blocks > 1:
+            fields["blocks"] = self._unlogged_blocks
+        log.info("block committed", extra=fields)
+        self._logged_ms, self._unlogged_blocks, self._unlogged_transactions = now_ms, 0, 0
 
     def _announce(self) -> None:
         self._is_announcing = False

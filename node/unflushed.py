@@ -15,6 +15,9 @@ from node.sorted_keys import SortedKeys
 
 _ROW_BYTES: Final = 100
 """Memory of a row beside its key and value."""
+_RECORD_BYTES: Final = 300
+_PAGE_BYTES: Final = 800
+"""Of a usual one, all in all: this is for a bound, and looking at each would cost more than writing it."""
 
 
 class Unflushed:
@@ -32,14 +35,15 @@ class Unflushed:
         self, records: Mapping[bytes, bytes | None], pages: Mapping[str, bytes], rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
         """One block's changes."""
-        before = len(self.records)
-        self._keys.add_many(records.keys() - self.records.keys())
-        self.records.update(records)
-        fresh = len(self.records) - before
-        self.bytes += fresh * _ROW_BYTES + sum(map(len, filter(None, records.values())))
-        known = len(self.pages)
+        known = self.records
+        fresh = [key for key in records if key not in known]
+        self._keys.add_many(fresh)
+        known.update(records)
+        # Counted when it comes first: what is written again takes the place of what was there.
+        self.bytes += len(fresh) * _RECORD_BYTES
+        pages_before = len(self.pages)
         self.pages.update(pages)
-        self.bytes += (len(self.pages) - known) * (_ROW_BYTES + 640)
+        self.bytes += (len(self.pages) - pages_before) * _PAGE_BYTES
         for key, value in rows:
             self.rows[key] = value
             self.bytes += _ROW_BYTES + len(value)

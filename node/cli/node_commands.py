@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -80,6 +81,9 @@ def start(
     level, style = log_level or config.log.level, log_format or config.log.format
     context = {"chain": running.genesis.chain, "node": running.name}
     with Logging(level=level, format=style, context=context):  # type: ignore[arg-type]
+        # What has been loaded by now stays for good: Python's collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         asyncio.run(_serve(running))
 
 

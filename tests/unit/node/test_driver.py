@@ -70,9 +70,12 @@ class Bench:
         self.driver = Driver(
             replica=self,  # type: ignore[arg-type]
             executor=self,  # type: ignore[arg-type]
-            blocks=SimpleNamespace(write=self.write, forget=lambda keys: self.log.append(("forget", keys))),  # type: ignore[arg-type]
+            blocks=SimpleNamespace(  # type: ignore[arg-type]
+                write=self.write,
+                forget=lambda keys: self.log.append(("forget", keys)),
+                settle=lambda: self.log.append("settled"),
+            ),
             mempool=self.pool.mempool,
-            verifier=SimpleNamespace(decode=lambda data: SimpleNamespace(id=data)),  # type: ignore[arg-type]
             next_deadline_ms=lambda: self.deadline_ms,
             chain_now_ms=lambda: self.chain_ms,
             real_ms_until=lambda chain_ms: chain_ms - self.chain_ms,
@@ -87,6 +90,9 @@ class Bench:
         return self.answer(event)
 
     # the executor
+    def ids(self, digest: Digest) -> tuple[bytes, ...]:
+        return next(item.block.transactions for item in CHAIN if item.block.digest == digest)
+
     def in_flight(self, parent: Header) -> frozenset[bytes]:
         return frozenset()
 
@@ -103,10 +109,12 @@ class Bench:
         return SimpleNamespace(block=block, certificate=certificate, transactions=())
 
     # the store, the transport, the observer
-    def write(self, persists: Iterable[Any], commits: Iterable[Any]) -> None:
+    def write(self, persists: Iterable[Any], commits: Iterable[Any]) -> bool:
         if self.write_error is not None:
             raise self.write_error
-        self.log.append(("write", len(list(persists)), len(list(commits))))
+        promises = len(list(persists))
+        self.log.append(("write", promises, len(list(commits))))
+        return promises > 0
 
     def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
         self.log.append(("send", replica, decode_message(payload)))
@@ -180,6 +188,22 @@ async def test_commit_is_durable_then_in_the_state_then_told_and_only_then_votes
     assert BlockExecuted(digest=item.block.digest, fault=None) in bench.events
 
 
+async def test_what_is_final_is_told_at_once_and_settled_soon_without_a_promise() -> None:
+    item = CHAIN[0]
+
+    def answer(event: Event) -> list[Effect]:
+        if isinstance(event, Received):
+            return [Execute(block=item.block), Commit(block=item.block, certificate=item.certificate)]
+        return []
+
+    bench = Bench(answer)
+    await bench.driver.inbox.post_received(ReplicaId(1), MESSAGE, 1)
+    async with bench.running():
+        await until(lambda: "settled" in bench.log, "settled")
+    assert [entry if entry == "settled" else entry[0] for entry in bench.log] == ["write", "state", "told", "settled"]
+    assert bench.driver.counters["synced writes"] == 0
+
+
 async def test_synced_block_is_in_the_state_before_the_next_one_is_executed() -> None:
     def answer(event: Event) -> list[Effect]:
         if isinstance(event, BlockSynced):
@@ -246,9 +270,9 @@ async def test_few_transactions_wait_for_the_block_in_flight() -> None:
         bench.driver.work_arrived()
         await until(lambda: any(isinstance(event, BlockBuilt) for event in bench.events), "answered")
         assert bench.events[-1] == BlockBuilt(view=View(0), height=Height(2), block=None)
-        bench.pool.add(*(raw(1, sequence) for sequence in range(1, 40)))
+        bench.pool.add(*(raw(1, sequence) for sequence in range(1, 260)))
         bench.driver.work_arrived()
-        await until(lambda: ("build", 40) in bench.log, "enough for another block")
+        await until(lambda: ("build", 260) in bench.log, "enough for another block")
 
 
 async def test_parent_that_cannot_be_built_on_is_answered_with_nothing() -> None:
