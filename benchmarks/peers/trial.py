@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import random
 import tempfile
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from benchmarks.peers.wire import Answer, CommitReader, Transactions
 
 TICK_S: Final = 0.01
 """Open loop: what fell due since the last tick goes out as one batch, to the nodes in turn."""
+MAX_PAUSE_S: Final = 0.1
 DRAIN_S: Final = 5.0
 
 
@@ -65,13 +67,18 @@ class Trial:
                 self.due_ns.pop(self.transactions.nonce(index), None)
 
     async def one_at_a_time(self, session: aiohttp.ClientSession) -> None:
-        """To the nodes in turn, each when the one before it is written."""
+        """To the nodes in turn, each some time after the one before it is written.
+
+        Without the pause every transaction would come just after a block has begun and wait for the whole of it.
+        """
+        pauses = random.Random(1)
         for index in range(len(self.transactions)):
             self._arrived.clear()
             await self.send(session, self.endpoints[index % len(self.endpoints)], index, [time.time_ns()])
             while self.due_ns:
                 await self._arrived.wait()
                 self._arrived.clear()
+            await asyncio.sleep(pauses.uniform(0, MAX_PAUSE_S))
 
     async def at_rate(self, session: aiohttp.ClientSession, rate: float) -> None:
         begin, sent, turn = time.time_ns(), 0, 0
@@ -110,11 +117,20 @@ def cpu_s(pids: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def machine_s() -> float:
+    """Seconds of CPU that everything on this machine has used."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(peer: CometBFT, transactions: Transactions, rate: float, say: Callable[[str], None]) -> None:
     trial = Trial(peer.endpoints, transactions)
-    before, begin_ns, load = cpu_s(peer.pids), time.time_ns(), os.getloadavg()[0]
+    before, own, machine, begin_ns = cpu_s(peer.pids), time.process_time(), machine_s(), time.time_ns()
     asyncio.run(run(trial, rate))
     seconds, cpu = (trial.last_ns - begin_ns) / 1e9, cpu_s(peer.pids) - before
+    # Figures say little when others were busy on the same cores, and averages of load tell it too late.
+    others = max(0.0, machine_s() - machine - cpu - (time.process_time() - own)) * 1e9 / (time.time_ns() - begin_ns)
     ordered, done = sorted(trial.latencies_ms), len(trial.latencies_ms)
     offered = f"{rate:.0f}/s" if rate else "one at a time"
     told = ", ".join(f"{answer.name.lower()} {count}" for answer, count in sorted(trial.answers.items()))
@@ -122,7 +138,7 @@ def measure(peer: CometBFT, transactions: Transactions, rate: float, say: Callab
         f"{peer.name}, {offered}: {done / max(seconds, 1e-9):.0f}/s committed, "
         f"p50/p95/p99 {percentile(ordered, 50):.0f}/{percentile(ordered, 95):.0f}/{percentile(ordered, 99):.0f} ms, "
         f"{cpu * 1000 / max(done, 1):.2f} CPU s per 1,000, {trial.blocks / max(seconds, 1e-9):.1f} blocks/s "
-        f"with transactions, {told}, load average before {load:.1f}"
+        f"with transactions, {told}, others used {others:.1f} cores"
     )
 
 
