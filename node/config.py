@@ -110,6 +110,15 @@ class MempoolSection(_Section, frozen=True, kw_only=True):
     sender_share_bps: Annotated[
         Share, Meta(description="What one sender may use of both, in hundredths of a percent.")
     ] = 4_000
+    backlog_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="Refuse clients while more waits than blocks take in so long, so that what is accepted is "
+            "final soon. 0: only the bounds above.",
+        ),
+    ] = 500
 
 
 class SyncSection(_Section, frozen=True, kw_only=True):

@@ -120,6 +120,8 @@ class Mempool:
         self._early_count = 0
         self._arrivals = 0
         self.size_bytes = 0
+        self.client_limit: int | None = None
+        """While so many wait, clients are refused; see backlog.py."""
         self.departures = 0
         """Transactions that left without a block, since the start."""
         self.refused = 0
@@ -204,7 +206,7 @@ class Mempool:
                 continue
             if arrival.code is ResultCode.OK:
                 size = len(arrival.raw)
-                if self._shortage(transaction.sender, size, ahead) is not None:
+                if self._shortage(transaction.sender, size, from_peer, ahead) is not None:
                     continue
                 ahead.add(transaction.sender, size + TRANSACTION_OVERHEAD_BYTES)
                 ids.add(transaction.id)
@@ -242,7 +244,7 @@ class Mempool:
             if code in _REPLAY_CODES and self._find_committed(id) is not None:
                 return Submission(id=id, status="committed"), None
             return _rejected(id, code, describe(code)), None
-        shortage = self._shortage(transaction.sender, len(raw))
+        shortage = self._shortage(transaction.sender, len(raw), from_peer)
         if shortage is not None:
             self.refused += 1
             return Submission(id=id, status="refused", detail=shortage, retry_after=1), None
@@ -269,11 +271,13 @@ class Mempool:
     def has_early(self) -> bool:
         return bool(self._early)
 
-    def _shortage(self, sender: bytes, size: int, ahead: Ahead | None = None) -> str | None:
+    def _shortage(self, sender: bytes, size: int, from_peer: bool, ahead: Ahead | None = None) -> str | None:
         """Why there is no room for `size` bytes of this sender behind what is `ahead`, or None if there is."""
         limits = self.limits
         cost = size + TRANSACTION_OVERHEAD_BYTES
         count_ahead, bytes_ahead = (ahead.count, ahead.bytes) if ahead else (0, 0)
+        if self.client_limit is not None and not from_peer and len(self._pool) + count_ahead >= self.client_limit:
+            return "more waits already than the next blocks take; send it again later"
         is_full = len(self._pool) + count_ahead >= limits.max_transactions
         if is_full or self.size_bytes + bytes_ahead + cost > limits.max_bytes:
             return "the pool is full; send it again later"

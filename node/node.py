@@ -26,6 +26,7 @@ from consensus.messages import BlockRequest
 from consensus.replica import Replica, ReplicaConfig
 from consensus.types import ReplicaId
 from node import status
+from node.backlog import Backlog
 from node.block_rules import BlockLimits
 from node.censorship import CensorshipWatch
 from node.claims.application import Application
@@ -218,9 +219,10 @@ class Node:
 
     def _connect_parts(self) -> None:
         config = self.config
-        self.mempool = Mempool(
-            MempoolLimits(**msgspec.structs.asdict(config.mempool)), self.verifier, self._admit, self.executor.locate
-        )
+        limits = msgspec.structs.asdict(config.mempool)
+        self.backlog = Backlog(limits.pop("backlog_ms"))
+        self.mempool = Mempool(MempoolLimits(**limits), self.verifier, self._admit, self.executor.locate)
+        self.mempool.client_limit = self.backlog.limit
         self.mempool.on_departed = self.feed.decided
         self.watch = CensorshipWatch(self.mempool, config.consensus.view_timeout_ms)
         self.transport = Transport(

@@ -42,6 +42,8 @@ class NodeObserver:
             senders = {self._node.verifier.decode(raw).sender for raw in committed.block.transactions}
             if self._node.mempool.retry_early(sorted(senders), self._node.clock.now_ms(), now_ms):
                 self._node.driver.work_arrived()
+        self._node.backlog.committed(len(committed.transactions), len(self._node.mempool), now_ms)
+        self._node.mempool.client_limit = self._node.backlog.limit
         self._node.sync.committed(now_ms)
         self._node.feed.committed(header.height, committed.transactions)
         self._log(committed, took_ms, now_ms)

@@ -73,7 +73,12 @@ class WealNetwork:
         amend: Callable[[PlanTerms], PlanTerms] = lambda terms: terms,
     ) -> None:
         self._net = Localnet(
-            n=n, directory=directory / "net", account_keys=KEYS if n <= 7 else 4, adjust=adjust, amend=amend
+            n=n,
+            names=[f"n{number:02d}" for number in range(n)] if n > layout.MAX_NODES else None,
+            directory=directory / "net",
+            account_keys=KEYS if n <= 7 else 4,
+            adjust=adjust,
+            amend=amend,
         )
         self._label, self._lanes, self._runs = label, lanes, 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import msgspec
 
@@ -52,29 +53,34 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A stream whose client takes nothing for so long is ended."""
 
 
+_TOKEN: Final = 1_000_000_000
+"""One token in the unit of the buckets, so that a rate per second fills them by whole numbers each nanosecond."""
+
+
 class TokenBuckets:
     """A token bucket per remote address; memory is bounded by forgetting the longest unseen."""
 
     def __init__(self, rate_per_s: int, burst: int, most: int) -> None:
-        self._rate, self._burst, self._most = rate_per_s, float(max(1, burst)), most
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._rate, self._burst, self._most = rate_per_s, max(1, burst) * _TOKEN, most
+        self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()  # remote -> (tokens, as of ns)
 
     def take(self, remote: str, now_s: float) -> int | None:
         """None if a request may pass, else the whole seconds to wait."""
         if self._rate <= 0:
             return None
+        now_ns = round(now_s * 1_000_000_000)
         held = self._buckets.get(remote)
         if held is None:
             tokens = self._burst
             if len(self._buckets) >= self._most:
                 self._buckets.popitem(last=False)
         else:
-            tokens = min(self._burst, held[0] + (now_s - held[1]) * self._rate)
+            tokens = min(self._burst, held[0] + (now_ns - held[1]) * self._rate)
             self._buckets.move_to_end(remote)
-        if tokens < 1.0:
-            self._buckets[remote] = (tokens, now_s)
-            return max(1, -int(-(1.0 - tokens) // self._rate))
-        self._buckets[remote] = (tokens - 1.0, now_s)
+        if tokens < _TOKEN:
+            self._buckets[remote] = (tokens, now_ns)
+            return max(1, -((tokens - _TOKEN) // (self._rate * 1_000_000_000)))
+        self._buckets[remote] = (tokens - _TOKEN, now_ns)
         return None
 
     def __len__(self) -> int:
