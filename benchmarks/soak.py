@@ -35,10 +35,9 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.first_figures import height_of, primary_of, wait_for
 from benchmarks.load import Load, LoadReport
 from benchmarks.report import Report, machine
-from benchmarks.watch import MIB, Usage, usage
+from benchmarks.watch import MIB, Usage, height_of, primary_of, usage, wait_for
 from node.localnet import Localnet
 
 log = logging.getLogger("benchmarks")

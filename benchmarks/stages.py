@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
+from benchmarks.engines.document import put
 from benchmarks.load import AGE_MONTHS, PLAN
 from consensus.block import Block
 from consensus.effects import Persist, PersistBlock
@@ -138,19 +139,31 @@ def _finish(stages: Stages, who: str, part: Part, block: Block, certificate: Com
     part.blocks.forget([key])
 
 
+def table(found: dict[str, float]) -> str:
+    """Both ways side by side, in Markdown."""
+    primary = {name.removeprefix("primary: "): us for name, us in found.items() if not name.startswith("backup: ")}
+    backup = {name.removeprefix("backup: "): us for name, us in found.items() if name.startswith("backup: ")}
+    lines = ["| stage | primary, us | backup, us |", "|---|---:|---:|"]
+    for name in dict.fromkeys([*primary, *backup]):
+        cells = [f"{way[name]:.1f}" if name in way else "" for way in (primary, backup)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines.append(f"| **all** | **{sum(primary.values()):.0f}** | **{sum(backup.values()):.0f}** |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--transactions", type=int, default=20_000, help="how many (default %(default)s)")
-    parser.add_argument("--block", type=int, default=300, help="transactions in a block (default %(default)s)")
+    parser.add_argument("--block", type=int, default=150, help="transactions in a block (default %(default)s)")
+    parser.add_argument("--docs", action="store_true", help="also remake the table of docs/performance.md")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="weal-stages-") as folder:
         found = measure(Path(folder), options.transactions, options.block)
-    for name, micros in found.items():
-        print(f"{micros:8.1f} us  {name}")
-    for who in ("primary", "backup"):
-        total = sum(us for name, us in found.items() if name.startswith(who) or (":" not in name and who == "primary"))
-        print(f"{total:8.1f} us  {who}, all")
+    text = table(found)
+    print(text)
+    if options.docs:
+        put("stages", text)
     return 0
 
 

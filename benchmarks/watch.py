@@ -6,6 +6,7 @@ import os
 import re
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,26 @@ def disk_bytes(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return total
+
+
+def wait_for(what: str, holds: Callable[[], bool], timeout_s: float) -> None:
+    """Wait for a condition. Raises TimeoutError that names it."""
+    end = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() >= end:
+            raise TimeoutError(f"{what}: not within {timeout_s:g} s")
+        time.sleep(0.02)
+
+
+def height_of(net: Localnet, name: str) -> int:
+    """Height a node says it has; -1 if it does not answer."""
+    record = next(record for record in net.statuses() if record["name"] == name)
+    return int(record.get("status", {}).get("height", -1))
+
+
+def primary_of(net: Localnet) -> str:
+    answers = [record.get("status", {}) for record in net.statuses()]
+    return next(str(status["primary"]) for status in answers if "primary" in status)
 
 
 def metrics(net: Localnet, name: str) -> dict[str, float]:

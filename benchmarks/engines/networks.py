@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -76,6 +75,7 @@ class WealNetwork:
             n=n,
             names=[f"n{number:02d}" for number in range(n)] if n > layout.MAX_NODES else None,
             directory=directory / "net",
+            ready_timeout_s=60.0 + 6 * n,
             account_keys=KEYS if n <= 7 else 4,
             adjust=adjust,
             amend=amend,
@@ -167,12 +167,3 @@ class CometNetwork(CometBFT):
     def leader(self) -> int:
         # Proposers take turns: every node is as good as another. Not the first, which tells the commits.
         return len(self.pids) - 1
-
-
-def wait_level(network: Network, nodes: Sequence[int], timeout_s: float = 60.0) -> None:
-    """Wait until these nodes have the same height. Raises TimeoutError."""
-    end = time.monotonic() + timeout_s
-    while len({network.height(node) for node in nodes}) > 1:
-        if time.monotonic() > end:
-            raise TimeoutError(f"the nodes of {network.name} are not level after {timeout_s:g} s")
-        time.sleep(0.05)

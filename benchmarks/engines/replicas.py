@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.engines import runs
+from benchmarks.engines.document import put
 from benchmarks.engines.networks import WealNetwork
 from benchmarks.engines.relay import Relay
 from benchmarks.report import BUILD, machine
@@ -107,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--delay", default="0", help="ms one way, such as 0,20; with --n")
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--docs", action="store_true", help="also remake the table of docs/performance.md")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     pairs: list[tuple[int, float]] = [(n, float(delay)) for n, delay in DEFAULT]
@@ -119,6 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
     (BUILD / "replicas.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
     (BUILD / "replicas.md").write_text(table(rows), encoding="utf-8")
     print(table(rows))
+    if options.docs:
+        put("replicas", table(rows))
     return 0
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.engines.load import BIN_MS, Load, Order, Result
 from benchmarks.engines.networks import Network
 from benchmarks.engines.usage import Meter
+from benchmarks.watch import wait_for
 
 log = logging.getLogger("benchmarks")
 
 Figures = dict[str, Any]
 
 WARM_UP_S: Final = 3.0
-_POLL_S: Final = 0.02
 
 
 def offer(network: Network, path: Path, **order: Any) -> tuple[Result, Meter]:
@@ -150,9 +149,9 @@ def catch_up(network: Network, folder: Path, block: int, transactions: int) -> F
     result, _ = offer(network, path, mode="open", open=block, batch=min(block, 500), seconds=0, warm_up_s=0)
     level = network.height(0)
     network.restart(victim)
-    wait_for(lambda: network.height(victim) >= 0, 60)
+    wait_for("the node answers", lambda: network.height(victim) >= 0, 60)
     begin, first = time.monotonic(), network.height(victim)
-    wait_for(lambda: network.height(victim) >= level, 600)
+    wait_for("the node is level", lambda: network.height(victim) >= level, 600)
     seconds = time.monotonic() - begin
     per_block = result.final / max(1, level - start)
     return {
@@ -162,12 +161,3 @@ def catch_up(network: Network, folder: Path, block: int, transactions: int) -> F
         "blocks": level - first,
         "seconds": seconds,
     }
-
-
-def wait_for(holds: Callable[[], bool], timeout_s: float) -> None:
-    """Wait for a condition. Raises TimeoutError."""
-    end = time.monotonic() + timeout_s
-    while not holds():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout_s:g} s")
-        time.sleep(_POLL_S)

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.watch import disk_bytes
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _KIB: Final = 1024
 _EVERY_S: Final = 0.5
@@ -48,14 +50,6 @@ def rss_bytes(pid: int) -> int:
     return _field(pid, "status", "VmRSS:") * _KIB
 
 
-def folder_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
-
-
 class Meter:
     """Reads before and after, and memory twice a second in between. Use as a context manager."""
 
@@ -70,7 +64,7 @@ class Meter:
 
     def _read(self) -> tuple[float, int, int]:
         written = sum(_field(pid, "io", "write_bytes:") for pid in self._pids)
-        return cpu_s(self._pids), written, sum(map(folder_bytes, self._directories))
+        return cpu_s(self._pids), written, sum(map(disk_bytes, self._directories))
 
     def _watch(self) -> None:
         begun = 0.0
