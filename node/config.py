@@ -118,7 +118,7 @@ class MempoolSection(_Section, frozen=True, kw_only=True):
             description="Refuse clients while more waits than blocks take in so long, so that what is accepted is "
             "final soon. 0: only the bounds above.",
         ),
-    ] = 500
+    ] = 350
 
 
 class SyncSection(_Section, frozen=True, kw_only=True):

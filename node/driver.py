@@ -70,6 +70,10 @@ _STEP_MS: Final = 20
 _SYNCED_PER_STEP: Final = 16
 _SYNCED_TRANSACTIONS_PER_STEP: Final = 200
 """Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
+_GATHER_FROM: Final = 32
+_GATHER_UP_TO: Final = 100
+_GATHER_MS: Final = 30
+"""After a block of at least so many transactions the next one waits for up to so many, at most so long."""
 _SETTLE_S: Final = 0.02
 """What is final waits for the next promise's write so long at most."""
 _CHECKED_AGAIN: Final = 64
@@ -117,6 +121,9 @@ class Driver:
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._settle_timer: asyncio.TimerHandle | None = None
         self._must_settle = False
+        self._gather_timer: asyncio.TimerHandle | None = None
+        self._built_ms = self._built_count = 0
+        """When a block was built last, and of how many transactions."""
         self._deadline_ms: int | None = None
         # Of the step under way
         self._persists: list[Persist | PersistBlock] = []
@@ -167,7 +174,7 @@ class Driver:
                     self.inbox.drained()
                     await asyncio.sleep(0)
         finally:
-            for timer in (*self._timers.values(), self._deadline_timer, self._settle_timer):
+            for timer in (*self._timers.values(), self._deadline_timer, self._settle_timer, self._gather_timer):
                 if timer is not None:
                     timer.cancel()
 
@@ -291,12 +298,27 @@ class Driver:
         is_due = self._deadline_ms is not None and self._deadline_ms <= block_ms
         in_flight = request.height - 1 - self.replica.tip.height
         block = None
-        tried = is_due or len(candidates) >= max(1, min(in_flight * _BATCH_STEP, settings.block_transactions))
+        wanted = max(1, min(in_flight * _BATCH_STEP, settings.block_transactions))
+        tried = is_due or (len(candidates) >= wanted and not self._gathers(len(candidates)))
         if tried:
+            self._built_ms, self._built_count = steady_ms(), len(candidates)
             block = self._executor.build(parent, candidates, block_ms, settings.block_transactions)
         if tried and (block is None or len(block.transactions) < len(candidates)):
             self._drop_inadmissible(candidates, block)
         return block
+
+    def _gathers(self, count: int) -> bool:
+        """Under load, wait some milliseconds for more transactions rather than pay for many small blocks."""
+        left_ms = self._built_ms + _GATHER_MS - steady_ms()
+        if self._built_count < _GATHER_FROM or count >= _GATHER_UP_TO or left_ms <= 0:
+            return False
+        if self._gather_timer is None:
+            self._gather_timer = asyncio.get_running_loop().call_later(left_ms / 1000, self._gathered)
+        return True
+
+    def _gathered(self) -> None:
+        self._gather_timer = None
+        self.work_arrived()
 
     def _drop_inadmissible(self, candidates: list[Pending], block: Block | None) -> None:
         """Some candidates stayed out: for lack of room, or because the ledger has ruled them out meanwhile."""

@@ -66,6 +66,8 @@ class Gossip:
         self._wake = asyncio.Event()
         self._since_ns = 0
         """When the event loop was last given back, on a steady clock."""
+        self.waiting = 0
+        """Transactions of peers that wait to be checked."""
         self.dropped = 0
         """Transactions of peers dropped because they came faster than they could be checked."""
 
@@ -95,6 +97,7 @@ class Gossip:
             self.dropped += len(raws)
             return
         self._backlog[replica] += len(payload)
+        self.waiting += len(raws)
         queue = self._incoming.setdefault(replica, deque())
         if not queue:
             self._turns.append(replica)
@@ -116,8 +119,11 @@ class Gossip:
                 self._turns.popleft()
                 queue.popleft()
                 self._backlog[replica] -= size
+                self.waiting -= len(raws)
                 if not is_honest:
-                    self.dropped += sum(len(raws) for raws, _ in queue)
+                    lost = sum(len(raws) for raws, _ in queue)
+                    self.dropped += lost
+                    self.waiting -= lost
                     self._backlog[replica] = 0
                     queue.clear()
                 if queue:

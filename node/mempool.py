@@ -122,6 +122,8 @@ class Mempool:
         self.size_bytes = 0
         self.client_limit: int | None = None
         """While so many wait, clients are refused; see backlog.py."""
+        self.on_the_way: Callable[[], int] = lambda: 0
+        """How many that peers have told wait to be taken in."""
         self.departures = 0
         """Transactions that left without a block, since the start."""
         self.refused = 0
@@ -149,6 +151,11 @@ class Mempool:
         return max(
             len(self._pool) * _BPS // self.limits.max_transactions, self.size_bytes * _BPS // self.limits.max_bytes
         )
+
+    def is_closed_to_clients(self, ahead: int = 0) -> bool:
+        """Do more transactions wait than the next blocks take, `ahead` of them not in the pool yet?"""
+        limit = self.client_limit
+        return limit is not None and len(self._pool) + ahead + self.on_the_way() >= limit
 
     def share_used_bps(self, sender: bytes) -> int:
         """How much of its own share a sender uses, of 10,000."""
@@ -276,9 +283,10 @@ class Mempool:
         limits = self.limits
         cost = size + TRANSACTION_OVERHEAD_BYTES
         count_ahead, bytes_ahead = (ahead.count, ahead.bytes) if ahead else (0, 0)
-        if self.client_limit is not None and not from_peer and len(self._pool) + count_ahead >= self.client_limit:
+        waiting = len(self._pool) + count_ahead
+        if not from_peer and self.is_closed_to_clients(count_ahead):
             return "more waits already than the next blocks take; send it again later"
-        is_full = len(self._pool) + count_ahead >= limits.max_transactions
+        is_full = waiting >= limits.max_transactions
         if is_full or self.size_bytes + bytes_ahead + cost > limits.max_bytes:
             return "the pool is full; send it again later"
         count, used = self._used.get(sender, (0, 0))

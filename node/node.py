@@ -237,6 +237,7 @@ class Node:
         self.gossip = Gossip(
             lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self._take_in_from_peers
         )
+        self.mempool.on_the_way = lambda: self.gossip.waiting
         self.duplicates = duplicates_service(self, self._key)
         self.driver = Driver(
             replica=self.replica,
@@ -351,12 +352,16 @@ class Node:
         for start in range(0, len(raws), SLICE):
             if start:
                 await asyncio.sleep(0)
-            submissions, added = self.mempool.add(raws[start : start + SLICE], self.clock.now_ms(), steady_ms())
-            answers += submissions
-            if added:
-                self.gossip.tell([pending.raw for pending in added])
-                self.driver.work_arrived()
+            answers += self.submit_some(raws[start : start + SLICE])
         return answers
+
+    def submit_some(self, raws: Sequence[bytes]) -> list[Submission]:
+        """The same at once, for at most `SLICE` of them: more would keep a vote waiting."""
+        submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms())
+        if added:
+            self.gossip.tell([pending.raw for pending in added])
+            self.driver.work_arrived()
+        return submissions
 
     async def _take_in_from_peers(self, replica: ReplicaId, raws: Sequence[bytes]) -> bool:
         submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms(), from_peer=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 from weakref import proxy
 
 import msgspec
@@ -33,6 +33,7 @@ from node.api.claims_shapes import TransactionView
 from node.api.duplicates_backend import duplicates_record, holder_record, made_record
 from node.api.duplicates_shapes import EvaluateBody
 from node.api.limits import Limits
+from node.api.named_transaction import canonical
 from node.api.node_metrics import ArrivalTimes, node_metrics
 from node.api.problems import UNAVAILABLE, ApiError
 from node.claims import plan_queries
@@ -40,11 +41,8 @@ from node.claims.evidence.queries import EvidenceQueries
 from node.claims.ids import application_id, claim_id, item_id, member_id
 from node.claims.jury import views as jury_views
 from node.claims.paging import BadQuery
-from node.claims.plain import BadValue, from_plain
 from node.claims.queries import Queries
-from node.claims.transaction import Action, Transaction, decode_transaction, encode_transaction
-from node.claims.wire import Wire
-from node.claims.words import action_word
+from node.claims.transaction import decode_transaction
 from node.config import Config
 from node.errors import Unavailable
 from node.genesis import dump_genesis
@@ -53,14 +51,12 @@ from node.statement_proofs import prove_statement
 from node.vault.service import VaultService
 
 if TYPE_CHECKING:
+    from node.mempool import Submission as PoolAnswer
     from node.node import Node
 
 _NUMBER_OF: Final = {"claim": claim_id, "member": member_id, "application": application_id, "evidence": item_id}
 CACHED_HEIGHTS: Final = 32
 """Committed blocks kept with their receipts rendered."""
-
-
-ACTIONS: Final[Mapping[str, type[Wire]]] = {action_word(kind): kind for kind in get_args(Action)}
 
 
 def limits_of(config: Config) -> Limits:
@@ -167,7 +163,15 @@ class NodeBackend:
 
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         now_s = asyncio.get_running_loop().time()
-        entries = await self._node.submit(raw)
+        return self._answers(await self._node.submit(raw), now_s)
+
+    def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
+        return self._answers(self._node.submit_some(raw), asyncio.get_running_loop().time())
+
+    def is_closed(self) -> bool:
+        return self._node.mempool.is_closed_to_clients()
+
+    def _answers(self, entries: Sequence[PoolAnswer], now_s: float) -> list[Submission]:
         self._arrivals.arrived((entry.id for entry in entries if entry.status == "pending" and entry.id), now_s)
         return [
             Submission(id=entry.id or b"", status=entry.status, code=entry.code or 0, detail=entry.detail)
@@ -175,19 +179,7 @@ class NodeBackend:
         ]
 
     def encode_transaction(self, fields: TransactionView) -> bytes:
-        actions = tuple(_action(index, entry) for index, entry in enumerate(fields.actions))
-        transaction = Transaction(
-            genesis=_hex("genesis", fields.genesis) if isinstance(fields.genesis, str) else self._node.genesis.digest,
-            sender=_hex("sender", fields.sender),
-            sequence=fields.sequence,
-            valid_until_ms=fields.valid_until_ms,
-            actions=actions,  # type: ignore[arg-type]
-            signature=_hex("signature", fields.signature),
-        )
-        raw = encode_transaction(transaction)
-        # Only decoding checks the limits of every field.
-        decode_transaction(raw)
-        return raw
+        return canonical(fields, self._node.genesis.digest)
 
     def fate(self, id: bytes) -> Fate:
         return self._fate(self._node.fate(id))
@@ -428,23 +420,3 @@ class NodeBackend:
 
     def stop(self) -> None:
         self._node.request_stop("the operator asked for it")
-
-
-def _hex(name: str, text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise ValueError(f"{name}: hex digits are needed") from None
-
-
-def _action(index: int, entry: Record) -> Wire:
-    word = entry.get("action")
-    kind = ACTIONS.get(word) if isinstance(word, str) else None
-    if kind is None:
-        raise ValueError(f"actions[{index}].action: one of {', '.join(ACTIONS)} is needed")
-    fields = {name: value for name, value in entry.items() if name != "action"}
-    try:
-        return from_plain(kind, fields, f"actions[{index}]")
-    except BadValue as error:
-        # An answer may end up in somebody's log: it repeats nothing that was given.
-        raise ValueError(error.quiet) from None

@@ -151,6 +151,14 @@ class Backend(Protocol):
 
     # transactions
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]: ...
+    def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
+        """The same at once, for at most 32 of them."""
+        ...
+
+    def is_closed(self) -> bool:
+        """Would every transaction of a client be refused now, for lack of room?"""
+        ...
+
     def encode_transaction(self, fields: TransactionView) -> bytes:
         """Canonical bytes of a transaction given with named fields. Raises ValueError naming the wrong one."""
         ...

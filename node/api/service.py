@@ -22,6 +22,7 @@ from node.api.listener import Connection, ends_with_connection
 from node.api.metrics import ApiMetrics
 from node.api.problems import FORBIDDEN, INTERNAL, OVERLOADED, PROBLEM_MEDIA, UNAVAILABLE, ApiError, of_status
 from node.api.routes import EVENT_STREAM, WEBSOCKET, Listener, Route, endpoint
+from node.api.submissions import Turn
 from node.api.table import ROUTES
 
 log = logging.getLogger("weal.api")
@@ -53,6 +54,7 @@ class Api:
         self.metrics = ApiMetrics(loop.time)
         self.pages: dict[str, bytes] = {}
         """Generated documents, made when they are first asked for."""
+        self.turn = Turn()
         self.stopping = False
         self._parked: set[asyncio.Task[Any]] = set()
 

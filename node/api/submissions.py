@@ -14,6 +14,7 @@ so a client that sends faster than the node checks is held back by its own conne
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,11 +28,13 @@ from node.api.limits import Limits
 from node.api.problems import INVALID_REQUEST, ApiError
 from node.api.shapes import Nothing
 from node.claims.transaction import MAX_TRANSACTION_BYTES
+from node.gossip import SLICE
 
 MAX_OPEN: Final = 20_000
 """Transactions of one connection that may wait for their blocks; more are refused like those a full pool refuses."""
 REFUSED: Final = -1
 """No room now: send the same bytes again after a second."""
+_TURN_NS: Final = 5_000_000
 _LOOK_AGAIN_S: Final = 1.0
 """Transactions that expire are noticed so much later at most."""
 
@@ -68,6 +71,20 @@ def read_message(data: bytes, limits: Limits) -> tuple[int, list[bytes]]:
     return number, raws
 
 
+class Turn:
+    """How long all streams of a node together have kept the event loop from everything else."""
+
+    def __init__(self) -> None:
+        self._since_ns = 0
+
+    async def end_if_long(self) -> None:
+        """Give the loop back after `_TURN_NS`, and not before: on a busy node it comes back late, and whoever gives it
+        back for each message hardly reads any."""
+        if time.monotonic_ns() - self._since_ns > _TURN_NS:
+            await asyncio.sleep(0)
+            self._since_ns = time.monotonic_ns()
+
+
 class SubmissionStream:
     """One client's connection."""
 
@@ -76,6 +93,7 @@ class SubmissionStream:
         self._socket = web.WebSocketResponse(
             compress=False, max_msg_size=self._limits.max_body_bytes, heartbeat=self._limits.stream_heartbeat_s
         )
+        self._turn: Turn = call.api.turn
         self._open: dict[bytes, None] = {}
         self._height = call.as_of.height
         self._departures = self._backend.departures()
@@ -106,6 +124,8 @@ class SubmissionStream:
     async def _take(self) -> None:
         """Messages of the client, one after the other, until it leaves."""
         async for message in self._socket:
+            # Messages that are here already come without a turn of the event loop in between.
+            await self._turn.end_if_long()
             if message.type is not WSMsgType.BINARY:
                 raise BadMessage("messages are binary")
             number, raws = read_message(message.data, self._limits)
@@ -120,7 +140,10 @@ class SubmissionStream:
         if not self._open:
             self._height = max(self._height, before)
         room = max(0, MAX_OPEN - len(self._open))
-        entries: Sequence[Submission] = await asyncio.shield(self._backend.submit(raws[:room])) if room else ()
+        if not room or self._backend.is_closed():
+            # At once, without a turn of a busy event loop and without a look at what they are.
+            return [REFUSED] * len(raws)
+        entries = await self._enter(raws[:room])
         codes: list[int] = []
         for entry in entries:
             if entry.status in ("pending", "committed"):
@@ -134,6 +157,14 @@ class SubmissionStream:
             # Final before this connection knew that it has to look for them.
             await self._tell_decided([entry.id for entry in entries if entry.id in self._open])
         return codes + [REFUSED] * (len(raws) - len(codes))
+
+    async def _enter(self, raws: list[bytes]) -> list[Submission]:
+        entries: list[Submission] = []
+        for start in range(0, len(raws), SLICE):
+            if start:
+                await self._turn.end_if_long()
+            entries += self._backend.submit_some(raws[start : start + SLICE])
+        return entries
 
     async def _tell(self) -> None:
         """What becomes of the open transactions, block by block."""

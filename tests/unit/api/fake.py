@@ -94,6 +94,7 @@ class FakeBackend:
         self.pool: dict[bytes, bytes] = {}
         self.committed: dict[bytes, tuple[int, int]] = {}
         self.lost: set[bytes] = set()
+        self.closed = False
         self.events: list[ChainEvent] = []
         self.news = asyncio.Event()
         self.submissions = 0
@@ -202,7 +203,13 @@ class FakeBackend:
             return False
         return True
 
+    def is_closed(self) -> bool:
+        return self.closed
+
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]:
+        return self.submit_some(raw)
+
+    def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         self.submissions += 1
         outcomes = []
         for data in raw:

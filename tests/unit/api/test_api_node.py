@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from node.api import claims_shapes, plan_shapes, shapes
-from node.api.adapter import ACTIONS
 from node.api.call import Answer, Page
+from node.api.named_transaction import ACTIONS
 from node.api.node_metrics import HELP
 from node.api.openapi import document
 from node.api.table import ROUTES

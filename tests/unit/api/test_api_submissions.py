@@ -90,6 +90,16 @@ async def test_a_connection_has_so_many_open_transactions(monkeypatch: pytest.Mo
         assert await say(socket, 2, b"3") == [0, 2, [0]]
 
 
+async def test_a_full_pool_refuses_at_once() -> None:
+    backend = FakeBackend()
+    backend.closed = True
+    async with serving(backend=backend) as served, connected(served) as socket:
+        assert await say(socket, 0, b"1", b"2") == [0, 0, [-1, -1]]
+        assert backend.submissions == 0
+        backend.closed = False
+        assert await say(socket, 1, b"1") == [0, 1, [0]]
+
+
 async def test_messages_count_as_requests() -> None:
     async with serving(limits=Limits(rate_per_s=1, rate_burst=2)) as served, connected(served) as socket:
         assert await say(socket, 0, b"1") == [0, 0, [0]]

@@ -49,6 +49,8 @@ def test_clients_are_refused_at_the_limit_and_peers_are_not() -> None:
     assert [answer.status for answer in answers] == ["pending", "pending", "refused", "refused"]
     assert answers[2].retry_after == 1 and "send it again" in answers[2].detail and len(added) == 2
     assert [answer.status for answer in pool.mempool.add(raws, 0, 0)[0]] == ["pending", "pending", "refused", "refused"]
+    pool.mempool.client_limit, pool.mempool.on_the_way = 4, lambda: 2
+    assert pool.mempool.add(raws[2:3], 0, 0)[0][0].status == "refused", "what peers have told counts as well"
     told, _ = pool.mempool.add(raws[2:], 0, 0, from_peer=True)
     assert [answer.status for answer in told] == ["pending", "pending"]
 

@@ -275,6 +275,35 @@ async def test_few_transactions_wait_for_the_block_in_flight() -> None:
         await until(lambda: ("build", 260) in bench.log, "enough for another block")
 
 
+async def test_under_load_a_block_waits_a_little_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.driver._GATHER_MS", 200)
+    bench = Bench(build_answer(1))
+    async with bench.running():
+        bench.pool.add(*(raw(0, sequence) for sequence in range(1, 41)))
+        bench.driver.work_arrived()
+        await until(lambda: ("build", 40) in bench.log, "the first block, at once")
+        built = len(bench.log)
+        bench.driver.work_arrived()
+        await until(lambda: bench.events[-1] == BlockBuilt(view=View(0), height=Height(1), block=None), "it waits")
+        assert len(bench.log) == built
+        await until(lambda: len(bench.log) > built, "no longer than that")
+        bench.driver.work_arrived()
+        bench.pool.add(*(raw(1, sequence) for sequence in range(1, 101)))
+        bench.driver.work_arrived()
+        await until(lambda: ("build", 140) in bench.log, "enough came")
+
+
+async def test_few_transactions_never_wait() -> None:
+    bench = Bench(build_answer(1))
+    async with bench.running():
+        bench.pool.add(raw(0, 1))
+        for _ in range(3):
+            built = len(bench.log)
+            bench.driver.work_arrived()
+            await until(lambda built=built: len(bench.log) > built, "at once")  # type: ignore[misc]
+    assert BlockBuilt(view=View(0), height=Height(1), block=None) not in bench.events
+
+
 async def test_parent_that_cannot_be_built_on_is_answered_with_nothing() -> None:
     bench = Bench(build_answer(1))
 
