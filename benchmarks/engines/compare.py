@@ -113,14 +113,24 @@ class Comparison:
 
         self._measure("sustained", (WEAL, LIBSODIUM, *best), sustained)
         self._measure("3,000/s", (WEAL, *self._peers), lambda n, f: runs.at_rate(n, f, 3_000, short))
-        self._measure("one at a time", (WEAL, *self._peers), lambda n, f: runs.one_at_a_time(n, f, o.samples))
-        self._measure("one of four dead", (WEAL, *tuned), lambda n, f: runs.one_dead(n, f, min(100, o.samples)))
+        self._measure("one at a time", (WEAL, *self._peers), self._one_at_a_time)
+        self._measure("one of four dead", (WEAL, *tuned), self._one_dead)
         self._measure("leader killed", (WEAL, *best), lambda n, f: runs.leader_killed(n, f, 1_000))
         self._measure("overload", (WEAL, *best), self._overload)
         self._measure("catch-up", (WEAL, *best), lambda n, f: runs.catch_up(n, f, 100, 20_000))
         self._measure("catch-up, large blocks", (WEAL, *best), self._large_catch_up, make_ours=large_blocks)
+        self._measure("cold start", (WEAL,), self._cold_start, rounds=1)
         self._measure("curve", (WEAL, *best), self._curve, rounds=1)
         return self.found
+
+    def _one_at_a_time(self, network: Network, folder: Path) -> Figures:
+        # As it comes, the peer takes more than a second for each.
+        samples = self._options.samples
+        return runs.one_at_a_time(network, folder, min(samples, 40) if network.name.endswith("default") else samples)
+
+    def _one_dead(self, network: Network, folder: Path) -> Figures:
+        # The peer waits for the dead one's turn as proposer: a second or four.
+        return runs.one_dead(network, folder, 40 if network.engine == "cometbft" else min(100, self._options.samples))
 
     def _overload(self, network: Network, folder: Path) -> Figures:
         """Three times what it took in the sustained run."""
@@ -130,6 +140,10 @@ class Comparison:
 
     def _large_catch_up(self, network: Network, folder: Path) -> Figures:
         return runs.catch_up(network, folder, 3_000, 60_000)
+
+    def _cold_start(self, network: Network, folder: Path) -> Figures:
+        assert isinstance(network, WealNetwork)
+        return runs.cold_start(network, folder, 30_000)
 
     def _curve(self, network: Network, folder: Path) -> Figures:
         return {"points": runs.latency_curve(network, folder, list(CURVE), 10)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -128,6 +129,10 @@ class WealNetwork:
 
     def restart(self, node: int) -> None:
         self._net.start([self._net.names[node]], wait=False)
+
+    def drop_state(self, node: int) -> None:
+        """Remove the state of a node that does not run: its next start computes it again from its blocks."""
+        shutil.rmtree(self.directories[node] / "state")
 
     def height(self, node: int) -> int:
         return int(self._status(node).get("height", -1))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.engines.load import BIN_MS, Load, Order, Result
-from benchmarks.engines.networks import Network
+from benchmarks.engines.networks import Network, WealNetwork
 from benchmarks.engines.usage import Meter
 from benchmarks.watch import wait_for
 
@@ -159,5 +159,28 @@ def catch_up(network: Network, folder: Path, block: int, transactions: int) -> F
         "blocks_per_s": (level - first) / seconds,
         "transactions_per_s": (level - first) * per_block / seconds,
         "blocks": level - first,
+        "seconds": seconds,
+    }
+
+
+def cold_start(network: WealNetwork, folder: Path, transactions: int) -> Figures:
+    """A node that lost its state starts: blocks and transactions per second that it executes again from its own disk,
+    the start of the process included."""
+    path = folder / "workload"
+    network.sign(path, transactions)
+    result, _ = offer(network, path, mode="open", open=1_000, batch=100, seconds=0, warm_up_s=0)
+    victim = len(network.pids) - 1
+    wait_for("the nodes are level", lambda: network.height(victim) == network.height(0), 60)
+    level = network.height(0)
+    network.kill(victim)
+    network.drop_state(victim)
+    begin = time.monotonic()
+    network.restart(victim)
+    wait_for("the node is level", lambda: network.height(victim) >= level, 600)
+    seconds = time.monotonic() - begin
+    return {
+        "transactions_per_block": result.final / level,
+        "blocks_per_s": level / seconds,
+        "transactions_per_s": result.final / seconds,
         "seconds": seconds,
     }
