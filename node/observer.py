@@ -44,6 +44,7 @@ class NodeObserver:
                 self._node.driver.work_arrived()
         self._node.backlog.committed(len(committed.transactions), len(self._node.mempool), now_ms)
         self._node.mempool.client_limit = self._node.backlog.limit
+        self._node.verifier.forget(committed.block.transactions)
         self._node.sync.committed(now_ms)
         self._node.feed.committed(header.height, committed.transactions)
         self._log(committed, took_ms, now_ms)

@@ -8,7 +8,7 @@ bytes: an id alone would not do, as it leaves the signature out.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from node.claims.transaction import MAX_TRANSACTION_BYTES, Transaction, decode_transaction
@@ -93,6 +93,12 @@ class TransactionVerifier:
         bad = {raw for raw, is_valid in zip(unknown, verdicts, strict=True) if not is_valid}
         self._remember(unknown, bad)
         return [raw not in bad for raw, _ in items]
+
+    def forget(self, raws: Iterable[bytes]) -> None:
+        """These are final: they come back only to be refused, before anybody looks at their signatures."""
+        for raw in raws:
+            if self._good.pop(raw, None) is not None:
+                self._bytes -= cost(raw)
 
     def _remember(self, checked: Mapping[bytes, Transaction], bad: Set[bytes]) -> None:
         for raw, transaction in checked.items():

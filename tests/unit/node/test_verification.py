@@ -58,3 +58,14 @@ def test_memory_is_bounded_in_number_and_bytes() -> None:
     assert len(by_number._good) == 2
     assert by_bytes.resolve([raw(0, 9)])[0] is not None
     assert by_bytes.checked == 9
+
+
+def test_what_is_final_is_forgotten_and_its_memory_with_it() -> None:
+    verifier = TransactionVerifier()
+    raws = [raw(0, sequence) for sequence in range(1, 4)]
+    verifier.resolve(raws)
+    verifier.forget([raws[0], raws[1], b"never seen"])
+    assert verifier.checked == 3
+    assert all(verifier.resolve(raws)) and verifier.checked == 5, "the third is still known"
+    verifier.forget(raws)
+    assert verifier._bytes == 0 and not verifier._good
