@@ -21,6 +21,7 @@ from benchmarks.engines.networks import CometNetwork, Network, WealNetwork
 from benchmarks.engines.runs import Figures
 from benchmarks.peers import gobuild
 from benchmarks.peers.peer import PeerUnavailable
+from consensus.errors import ChainError
 from node.config import Config
 
 log = logging.getLogger("benchmarks")
@@ -40,6 +41,8 @@ class Found(msgspec.Struct, kw_only=True):
     """Everything that was measured: measure -> engine -> one entry for each round."""
 
     figures: dict[str, dict[str, list[Figures]]] = {}
+    failed: list[str] = []
+    """Measures that ended with an error."""
     skipped: str = ""
     """Why the peer is not there, if it is not."""
 
@@ -164,13 +167,23 @@ class Comparison:
             # Turn about: whoever was last in one round is first in the next.
             for engine in engines if number % 2 == 0 else engines[::-1]:
                 begun = time.monotonic()
-                with tempfile.TemporaryDirectory(prefix="weal-bench-") as place:
-                    folder = Path(place)
-                    made = make_ours(folder) if make_ours and engine == WEAL else make(engine, folder)
-                    with made as network:
-                        figures = measure(network, folder)
+                try:
+                    figures = self._once(engine, measure, make_ours)
+                except (RuntimeError, TimeoutError, ChainError) as error:
+                    # One network that fails must not cost the hour that the others took.
+                    self.found.failed.append(f"{name}, {engine}: {error}")
+                    log.error("%s, %s failed: %s", name, engine, error)
+                    continue
                 kept.setdefault(engine, []).append(figures)
                 log.info("%s, %s: %s (%.0f s)", name, engine, _short(figures), time.monotonic() - begun)
+
+    @staticmethod
+    def _once(engine: str, measure: Measure, make_ours: Callable[[Path], Network] | None) -> Figures:
+        with tempfile.TemporaryDirectory(prefix="weal-bench-") as place:
+            folder = Path(place)
+            made = make_ours(folder) if make_ours and engine == WEAL else make(engine, folder)
+            with made as network:
+                return measure(network, folder)
 
 
 def _short(figures: Figures) -> str:

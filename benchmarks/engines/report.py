@@ -49,6 +49,7 @@ def markdown(document: Document) -> str:
     found = document.data
     if found.skipped:
         lines += ["", f"**{found.skipped}**"]
+    lines += ["", *(f"- **failed**: {what}" for what in found.failed)] if found.failed else []
     lines += ["", "### The bars", "", *_bars(judge(found))]
     for measure, engines in found.figures.items():
         if measure != "curve":
