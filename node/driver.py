@@ -70,6 +70,8 @@ _STEP_MS: Final = 20
 _SYNCED_PER_STEP: Final = 16
 _SYNCED_TRANSACTIONS_PER_STEP: Final = 200
 """Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
+_FIRST_OF_VIEW: Final = 100
+"""Most transactions of a block while none of its view is final."""
 _GATHER_FROM: Final = 32
 _GATHER_UP_TO: Final = 100
 _GATHER_MS: Final = 30
@@ -122,6 +124,8 @@ class Driver:
         self._settle_timer: asyncio.TimerHandle | None = None
         self._must_settle = False
         self._gather_timer: asyncio.TimerHandle | None = None
+        self._committed_view: View | None = None
+        """View of the last final block."""
         self._built_ms = self._built_count = 0
         """When a block was built last, and of how many transactions."""
         self._deadline_ms: int | None = None
@@ -294,15 +298,19 @@ class Driver:
         parent, settings = request.parent, self._settings
         block_ms = max(parent.time_ms + 1, self._chain_now_ms())
         exclude = self._executor.in_flight(parent)
-        candidates = self._mempool.candidates(exclude, block_ms, settings.block_transactions, settings.block_bytes)
+        # A new primary shows first that it works: what gathered while there was none would make a slow block.
+        limit = settings.block_transactions if request.view == self._committed_view else _FIRST_OF_VIEW
+        candidates = self._mempool.candidates(exclude, block_ms, limit, settings.block_bytes)
         is_due = self._deadline_ms is not None and self._deadline_ms <= block_ms
         in_flight = request.height - 1 - self.replica.tip.height
         block = None
-        wanted = max(1, min(in_flight * _BATCH_STEP, settings.block_transactions))
-        tried = is_due or (len(candidates) >= wanted and not self._gathers(len(candidates)))
+        # Full, in number or in bytes: nothing would come of waiting for more.
+        is_full = len(candidates) >= limit or len(candidates) + len(exclude) < len(self._mempool)
+        is_enough = len(candidates) >= max(1, in_flight * _BATCH_STEP) and not self._gathers(len(candidates))
+        tried = is_due or (is_full and len(candidates) > 0) or is_enough
         if tried:
             self._built_ms, self._built_count = steady_ms(), len(candidates)
-            block = self._executor.build(parent, candidates, block_ms, settings.block_transactions)
+            block = self._executor.build(parent, candidates, block_ms, limit)
         if tried and (block is None or len(block.transactions) < len(candidates)):
             self._drop_inadmissible(candidates, block)
         return block
@@ -386,6 +394,7 @@ class Driver:
         self._seen_ms = {d: seen for d, seen in self._seen_ms.items() if seen[0] > header.height}
         self._flying = {d: flying for d, flying in self._flying.items() if flying[0] > header.height}
         self._is_work_new = True
+        self._committed_view = commit.certificate.view
         self._watch_deadline()
         took_ms = None if seen is None else steady_ms() - seen[1]
         self._observer.block_committed(committed, took_ms, latest)

@@ -66,8 +66,7 @@ class Gossip:
         self._wake = asyncio.Event()
         self._since_ns = 0
         """When the event loop was last given back, on a steady clock."""
-        self.waiting = 0
-        """Transactions of peers that wait to be checked."""
+        self._waiting: Counter[ReplicaId] = Counter()
         self.dropped = 0
         """Transactions of peers dropped because they came faster than they could be checked."""
 
@@ -97,12 +96,16 @@ class Gossip:
             self.dropped += len(raws)
             return
         self._backlog[replica] += len(payload)
-        self.waiting += len(raws)
+        self._waiting[replica] += len(raws)
         queue = self._incoming.setdefault(replica, deque())
         if not queue:
             self._turns.append(replica)
         queue.append((raws, len(payload)))
         self._wake.set()
+
+    def waiting(self, most: int) -> int:
+        """Transactions of peers that wait to be checked; of each peer, who may be lying, at most so many count."""
+        return sum(min(count, most) for count in self._waiting.values())
 
     async def run(self) -> None:
         """Check what peers sent, slice by slice, for ever. Peers take turns, batch by batch."""
@@ -119,11 +122,9 @@ class Gossip:
                 self._turns.popleft()
                 queue.popleft()
                 self._backlog[replica] -= size
-                self.waiting -= len(raws)
                 if not is_honest:
-                    lost = sum(len(raws) for raws, _ in queue)
-                    self.dropped += lost
-                    self.waiting -= lost
+                    self.dropped += sum(len(raws) for raws, _ in queue)
+                    self._waiting[replica] = 0
                     self._backlog[replica] = 0
                     queue.clear()
                 if queue:
@@ -132,6 +133,7 @@ class Gossip:
     async def _check(self, replica: ReplicaId, raws: list[bytes]) -> bool:
         for start in range(0, len(raws), SLICE):
             is_honest = await self._take_in(replica, raws[start : start + SLICE])
+            self._waiting[replica] -= min(SLICE, len(raws) - start)
             # Not after every slice: a busy loop may take long to come back, and only what was checked can be
             # proposed. A primary that took in one slice a turn would put its own clients before all others.
             if time.monotonic_ns() - self._since_ns >= _TURN_NS:

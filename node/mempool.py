@@ -31,6 +31,8 @@ EARLY_MAX: Final = 2_048
 EARLY_BYTES: Final = 8_192
 """Transactions of peers whose sequence is still too high here: so many, each at most so long."""
 _BPS: Final = 10_000
+_RESERVE: Final = 4
+"""One part in so many of the clients' limit, above it, for those who have nothing in the pool."""
 TRANSACTION_OVERHEAD_BYTES: Final = 600
 """What one waiting transaction costs in memory besides its bytes; counted, so that tiny ones are bounded too."""
 
@@ -152,10 +154,24 @@ class Mempool:
             len(self._pool) * _BPS // self.limits.max_transactions, self.size_bytes * _BPS // self.limits.max_bytes
         )
 
-    def is_closed_to_clients(self, ahead: int = 0) -> bool:
-        """Do more transactions wait than the next blocks take, `ahead` of them not in the pool yet?"""
+    def refuse_all(self, count: int) -> bool:
+        """Would the pool refuse every client now? Then so many more were turned away."""
         limit = self.client_limit
-        return limit is not None and len(self._pool) + ahead + self.on_the_way() >= limit
+        if limit is None or len(self._pool) + self.on_the_way() < limit + limit // _RESERVE:
+            return False
+        self.refused += count
+        return True
+
+    def _is_closed_to(self, count: int, waiting: int) -> bool:
+        """Is it closed to a client that has `count` of all that are `waiting`? From the limit on it is; from half of it
+        on for whoever has its share; only above the reserve for whoever has nothing here: nobody shuts others out."""
+        limit = self.client_limit
+        if limit is None:
+            return False
+        waiting += self.on_the_way()
+        if not count:
+            return waiting >= limit + limit // _RESERVE
+        return waiting >= limit or (2 * waiting >= limit and (count + 1) * _BPS > limit * self.limits.sender_share_bps)
 
     def share_used_bps(self, sender: bytes) -> int:
         """How much of its own share a sender uses, of 10,000."""
@@ -284,8 +300,6 @@ class Mempool:
         cost = size + TRANSACTION_OVERHEAD_BYTES
         count_ahead, bytes_ahead = (ahead.count, ahead.bytes) if ahead else (0, 0)
         waiting = len(self._pool) + count_ahead
-        if not from_peer and self.is_closed_to_clients(count_ahead):
-            return "more waits already than the next blocks take; send it again later"
         is_full = waiting >= limits.max_transactions
         if is_full or self.size_bytes + bytes_ahead + cost > limits.max_bytes:
             return "the pool is full; send it again later"
@@ -293,6 +307,8 @@ class Mempool:
         if ahead:
             own = ahead.of.get(sender, (0, 0))
             count, used = count + own[0], used + own[1]
+        if not from_peer and self._is_closed_to(count, waiting):
+            return "more waits already than the next blocks take; send it again later"
         share = limits.sender_share_bps
         # A sender that has nothing here gets one transaction in, however small its share.
         if count and (

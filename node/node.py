@@ -14,9 +14,8 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -61,15 +60,12 @@ from node.vault.keeper import Keeper
 from node.vault.service import VaultService
 from node.vault.store import VaultStore
 from node.verification import TransactionVerifier
+from node.version import package_version
 
 log = logging.getLogger("weal.node")
 
-
-def package_version() -> str:
-    try:
-        return version("commonweal")
-    except PackageNotFoundError:
-        return "unknown"
+_NEVER_TOLD: Final = frozenset((ResultCode.BAD_SIGNATURE, ResultCode.MALFORMED))
+"""What no honest peer passes on."""
 
 
 class Node:
@@ -237,7 +233,7 @@ class Node:
         self.gossip = Gossip(
             lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self._take_in_from_peers
         )
-        self.mempool.on_the_way = lambda: self.gossip.waiting
+        self.mempool.on_the_way = self._told_and_waiting
         self.duplicates = duplicates_service(self, self._key)
         self.driver = Driver(
             replica=self.replica,
@@ -322,12 +318,17 @@ class Node:
             await self.transport.stop()
         for listener in self._listeners:
             await listener.cleanup()
-        if hasattr(self, "vault"):
-            self.vault.store.close()
-        if hasattr(self, "state"):
-            self.state.close()
-        self.blocks.close()
-        self._stopped.set()
+        try:
+            if hasattr(self, "vault"):
+                self.vault.store.close()
+            if hasattr(self, "state"):
+                self.state.close()
+        except StoreError as error:
+            # What was not written is computed again from the blocks; the first failure is the one to be told.
+            self._fail(error, "closing the databases")
+        finally:
+            self.blocks.close()
+            self._stopped.set()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -367,11 +368,15 @@ class Node:
         submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms(), from_peer=True)
         if added:
             self.driver.work_arrived()
-        if any(submission.code == ResultCode.BAD_SIGNATURE for submission in submissions):
-            # Nobody tells a transaction before checking it, and each of these costs a signature check.
-            self.transport.misbehaved(replica, "told a transaction with a wrong signature")
+        if any(submission.code in _NEVER_TOLD for submission in submissions):
+            # Nobody tells a transaction before checking it.
+            self.transport.misbehaved(replica, "told a transaction that is malformed or wrongly signed")
             return False
         return True
+
+    def _told_and_waiting(self) -> int:
+        """No peer by itself closes this node to clients with what it tells."""
+        return self.gossip.waiting((self.mempool.client_limit or 0) // (2 * max(1, len(self.transport.peers))))
 
     def fate(self, id: bytes) -> Fate:
         """Where a transaction stands. What left without a block is remembered for a while only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consensus.messages import Evidence
 from consensus.types import Height, ReplicaId, View
@@ -30,7 +30,9 @@ class NodeObserver:
         self._node = node
         self._is_announcing = False
         self._logged_ms = -_LOG_EVERY_MS
-        self._unlogged_blocks = self._unlogged_transactions = 0
+        self._unlogged: dict[str, Any] = {}
+        """The line to come: the newest block, and what it tells of others."""
+        self._log_timer: asyncio.TimerHandle | None = None
 
     def block_committed(self, committed: Committed, took_ms: int | None, latest_arrival: int) -> None:
         header = committed.block.header
@@ -54,22 +56,32 @@ class NodeObserver:
 
     def _log(self, committed: Committed, took_ms: int | None, now_ms: int) -> None:
         """A line for each block, but not more than ten a second: then one line tells of several."""
-        self._unlogged_blocks += 1
-        self._unlogged_transactions += len(committed.transactions)
-        if now_ms - self._logged_ms < _LOG_EVERY_MS or not log.isEnabledFor(logging.INFO):
+        if not log.isEnabledFor(logging.INFO):
             return
         certificate = committed.certificate
-        fields = {
+        self._unlogged = {
             "height": committed.block.height,
             "view": certificate.view,
-            "txs": self._unlogged_transactions,
+            "txs": self._unlogged.get("txs", 0) + len(committed.transactions),
             "votes": f"{len(certificate.signatures)}/{self._node.members.n}",
             "took": f"{took_ms}ms" if took_ms is not None else "synced",
+            "blocks": self._unlogged.get("blocks", 0) + 1,
         }
-        if self._unlogged_blocks > 1:
-            fields["blocks"] = self._unlogged_blocks
+        left_ms = self._logged_ms + _LOG_EVERY_MS - now_ms
+        if left_ms <= 0:
+            self._log_now()
+        elif self._log_timer is None:
+            self._log_timer = asyncio.get_running_loop().call_later(left_ms / 1000, self._log_now)
+
+    def _log_now(self) -> None:
+        if self._log_timer is not None:
+            self._log_timer.cancel()
+            self._log_timer = None
+        fields, self._unlogged = self._unlogged, {}
+        if fields["blocks"] == 1:
+            del fields["blocks"]
         log.info("block committed", extra=fields)
-        self._logged_ms, self._unlogged_blocks, self._unlogged_transactions = now_ms, 0, 0
+        self._logged_ms = steady_ms()
 
     def _announce(self) -> None:
         self._is_announcing = False

@@ -296,12 +296,12 @@ class StateDatabase:
     def flush(self) -> None:
         """Write to LevelDB what blocks have changed, all or none, with the tip.
 
-        Not synced: after a power cut the database may be further behind, never between two blocks.
+        Synced, which is rare enough: else a power cut could leave a torn batch behind others that are whole.
         """
         changed = self._unflushed
         if changed.blocks and self._tip is not None:
             self.before_flush()
-            self._db.write(chain(changed.batch(), [(TIP, encode(self._tip))]), sync=False)
+            self._db.write(chain(changed.batch(), [(TIP, encode(self._tip))]), sync=True)
             self._unflushed = Unflushed()
 
     def _fold(self, overlay: Overlay, update: TrieUpdate, tip: Tip) -> None:

@@ -168,8 +168,8 @@ class NodeBackend:
     def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         return self._answers(self._node.submit_some(raw), asyncio.get_running_loop().time())
 
-    def is_closed(self) -> bool:
-        return self._node.mempool.is_closed_to_clients()
+    def refuse_all(self, count: int) -> bool:
+        return self._node.mempool.refuse_all(count)
 
     def _answers(self, entries: Sequence[PoolAnswer], now_s: float) -> list[Submission]:
         self._arrivals.arrived((entry.id for entry in entries if entry.status == "pending" and entry.id), now_s)

@@ -155,8 +155,8 @@ class Backend(Protocol):
         """The same at once, for at most 32 of them."""
         ...
 
-    def is_closed(self) -> bool:
-        """Would every transaction of a client be refused now, for lack of room?"""
+    def refuse_all(self, count: int) -> bool:
+        """Would every transaction be refused now, for lack of room? Then so many count as refused."""
         ...
 
     def encode_transaction(self, fields: TransactionView) -> bytes:

@@ -78,7 +78,7 @@ def node_metrics(node: Node) -> Mapping[str, float]:
         "weal_forwarded_transactions_total": node.counters["forwarded"],
         "weal_pool_transactions": len(node.mempool),
         "weal_pool_bytes": node.mempool.size_bytes,
-        "weal_pool_told_waiting": node.gossip.waiting,
+        "weal_pool_told_waiting": node.gossip.waiting(2**40),
         "weal_pool_client_limit": node.mempool.client_limit or 0,
         "weal_pool_refused_total": node.mempool.refused,
         "weal_signatures_checked_total": node.verifier.checked,

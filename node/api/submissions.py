@@ -14,6 +14,7 @@ so a client that sends faster than the node checks is held back by its own conne
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -38,6 +39,7 @@ _TURN_NS: Final = 5_000_000
 _LOOK_AGAIN_S: Final = 1.0
 """Transactions that expire are noticed so much later at most."""
 
+log = logging.getLogger("weal.api")
 _encode: Final = msgspec.msgpack.encode
 
 
@@ -112,6 +114,10 @@ class SubmissionStream:
             await self._close(WSCloseCode.TRY_AGAIN_LATER, "nothing was taken for too long")
         except ConnectionError:
             pass
+        except Exception:
+            # The connection speaks WebSocket by now: no problem document can be sent on it.
+            log.exception("a submission stream failed")
+            await self._close(WSCloseCode.INTERNAL_ERROR, "the answer could not be made")
         except asyncio.CancelledError:
             if not self._call.api.stopping:
                 raise
@@ -136,11 +142,11 @@ class SubmissionStream:
             self._call.gate.admit(self._call.request.remote or "")
         except ApiError:
             return [REFUSED] * len(raws)
-        before = self._backend.as_of().height
+        before, departures = self._backend.as_of().height, self._backend.departures()
         if not self._open:
             self._height = max(self._height, before)
         room = max(0, MAX_OPEN - len(self._open))
-        if not room or self._backend.is_closed():
+        if not room or self._backend.refuse_all(len(raws)):
             # At once, without a turn of a busy event loop and without a look at what they are.
             return [REFUSED] * len(raws)
         entries = await self._enter(raws[:room])
@@ -153,8 +159,9 @@ class SubmissionStream:
                 codes.append(REFUSED if entry.status == "refused" else entry.code)
         if self._open:
             self._some_open.set()
-        if any(entry.status == "committed" for entry in entries) or self._backend.as_of().height > before:
-            # Final before this connection knew that it has to look for them.
+        is_news = self._backend.as_of().height > before or self._backend.departures() != departures
+        if is_news or any(entry.status == "committed" for entry in entries):
+            # Decided before this connection knew that it has to look for them.
             await self._tell_decided([entry.id for entry in entries if entry.id in self._open])
         return codes + [REFUSED] * (len(raws) - len(codes))
 
@@ -182,6 +189,10 @@ class SubmissionStream:
                 # The reader ends the connection; what is final stays final, and can be asked for.
                 await self._close(WSCloseCode.TRY_AGAIN_LATER, "nothing was taken for too long")
                 return
+            except Exception:
+                log.exception("a submission stream failed")
+                await self._close(WSCloseCode.INTERNAL_ERROR, "the answer could not be made")
+                return
             if not self._open:
                 self._some_open.clear()
 
@@ -199,16 +210,14 @@ class SubmissionStream:
         """Those of these open transactions that are final already, or never will be."""
         lost: list[tuple[bytes, int, str]] = []
         done: dict[int, list[tuple[bytes, int, int]]] = {}
-        for id in ids:
+        for id in dict.fromkeys(ids):
             if self._backend.is_waiting(id):
                 continue
             fate = self._backend.fate(id)
             if fate.status == "committed":
                 done.setdefault(fate.height, []).append((id, fate.index, fate.code))
-            elif fate.status in ("expired", "rejected"):
-                lost.append((id, fate.code, fate.detail))
             else:
-                continue
+                lost.append((id, fate.code, fate.detail or "this node knows no more of it"))
             del self._open[id]
         for height, mine in sorted(done.items()):
             await self._send((1, height, mine))

@@ -203,7 +203,7 @@ class FakeBackend:
             return False
         return True
 
-    def is_closed(self) -> bool:
+    def refuse_all(self, count: int) -> bool:
         return self.closed
 
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]:

@@ -59,6 +59,32 @@ async def test_what_is_final_already_is_told_at_once() -> None:
         assert sorted(told) == [[0, 1, [0]], [1, height, [[transaction_id(b"one"), 0, 0]]]]
 
 
+async def test_one_transaction_twice_in_a_message_is_told_once() -> None:
+    backend = FakeBackend()
+    async with serving(backend=backend) as served, connected(served) as socket:
+        backend.pool[transaction_id(b"one")] = b"one"
+        height = backend.commit()
+        await socket.send_bytes(msgpack.packb([1, [b"one", b"one"]]))
+        told = [await heard(socket), await heard(socket)]
+        assert sorted(told) == [[0, 1, [0, 0]], [1, height, [[transaction_id(b"one"), 0, 0]]]]
+        assert await say(socket, 2, b"two") == [0, 2, [0]]
+
+
+async def test_a_node_that_cannot_tell_any_more_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = FakeBackend()
+
+    def broken(height: int) -> list[tuple[bytes, int]]:
+        raise RuntimeError("a secret of this machine")
+
+    monkeypatch.setattr(backend, "results", broken)
+    async with serving(backend=backend) as served, connected(served) as socket:
+        await say(socket, 0, b"one")
+        backend.commit()
+        message = await asyncio.wait_for(socket.receive(), 10)
+        assert message.type is aiohttp.WSMsgType.CLOSE and message.data == aiohttp.WSCloseCode.INTERNAL_ERROR
+        assert "secret" not in str(message.extra)
+
+
 async def test_a_connection_hears_of_its_own_transactions_only() -> None:
     backend = FakeBackend()
     async with serving(backend=backend) as served, connected(served) as first, connected(served) as second:

@@ -42,7 +42,7 @@ def test_without_a_target_there_is_no_limit() -> None:
 
 
 def test_clients_are_refused_at_the_limit_and_peers_are_not() -> None:
-    pool = Pool()
+    pool = Pool(sender_share_bps=10_000)
     pool.mempool.client_limit = 2
     raws = [raw(0, sequence) for sequence in range(1, 5)]
     answers, added = pool.mempool.add(raws, 0, 0)
@@ -53,6 +53,23 @@ def test_clients_are_refused_at_the_limit_and_peers_are_not() -> None:
     assert pool.mempool.add(raws[2:3], 0, 0)[0][0].status == "refused", "what peers have told counts as well"
     told, _ = pool.mempool.add(raws[2:], 0, 0, from_peer=True)
     assert [answer.status for answer in told] == ["pending", "pending"]
+
+
+def test_nobody_shuts_the_others_out() -> None:
+    pool = Pool()
+    pool.mempool.client_limit = 100
+    flood = [raw(0, sequence) for sequence in range(1, 201)]
+    taken = [answer.status for answer in pool.mempool.add(flood, 0, 0)[0]].count("pending")
+    assert taken == 50, "alone it may have half; then its share is 40 of the 100"
+    others = [raw(1, sequence) for sequence in range(1, 201)]
+    assert [answer.status for answer in pool.mempool.add(others, 0, 0)[0]].count("pending") == 40
+    pool.mempool.add([raw(2, sequence) for sequence in range(1, 11)], 0, 0)
+    assert len(pool.mempool) == 100 and not pool.mempool.refuse_all(1)
+    answers = pool.mempool.add([raw(3, 1), raw(3, 2)], 0, 0)[0]
+    assert [answer.status for answer in answers] == ["pending", "refused"], "who has nothing here gets one in"
+    pool.mempool.on_the_way = lambda: 24
+    refused = pool.mempool.refused
+    assert pool.mempool.refuse_all(7) and pool.mempool.refused == refused + 7
 
 
 def test_what_is_refused_costs_no_signature_check() -> None:

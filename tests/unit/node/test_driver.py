@@ -265,6 +265,7 @@ async def test_work_is_told_and_a_block_is_built_from_it() -> None:
 
 async def test_few_transactions_wait_for_the_block_in_flight() -> None:
     bench = Bench(build_answer(2))
+    bench.driver._committed_view = View(0)
     async with bench.running():
         bench.pool.add(raw(0, 1))
         bench.driver.work_arrived()
@@ -278,6 +279,7 @@ async def test_few_transactions_wait_for_the_block_in_flight() -> None:
 async def test_under_load_a_block_waits_a_little_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.driver._GATHER_MS", 200)
     bench = Bench(build_answer(1))
+    bench.driver._committed_view = View(0)
     async with bench.running():
         bench.pool.add(*(raw(0, sequence) for sequence in range(1, 41)))
         bench.driver.work_arrived()
@@ -291,6 +293,31 @@ async def test_under_load_a_block_waits_a_little_for_more(monkeypatch: pytest.Mo
         bench.pool.add(*(raw(1, sequence) for sequence in range(1, 101)))
         bench.driver.work_arrived()
         await until(lambda: ("build", 140) in bench.log, "enough came")
+
+
+async def test_a_full_block_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.driver._GATHER_MS", 60_000)
+    bench = Bench(build_answer(2))
+    bench.driver._committed_view = View(0)
+    bench.driver._settings = DriverSettings(block_transactions=40)
+    async with bench.running():
+        bench.pool.add(*(raw(0, sequence) for sequence in range(1, 61)))
+        for _ in range(2):
+            built = len(bench.log)
+            bench.driver.work_arrived()
+            await until(lambda built=built: len(bench.log) > built, "at once, with another in flight")  # type: ignore[misc]
+    assert bench.log.count(("build", 40)) == 2
+
+
+async def test_the_first_block_of_a_view_is_small() -> None:
+    bench = Bench(build_answer(1))
+    async with bench.running():
+        bench.pool.add(*(raw(0, sequence) for sequence in range(1, 301)))
+        bench.driver.work_arrived()
+        await until(lambda: ("build", 100) in bench.log, "a new primary shows first that it works")
+        bench.driver._committed_view = View(0)
+        bench.driver.work_arrived()
+        await until(lambda: ("build", 300) in bench.log, "then blocks are as large as they come")
 
 
 async def test_few_transactions_never_wait() -> None:

@@ -70,3 +70,22 @@ async def test_peer_that_floods_loses_the_surplus_and_the_others_do_not() -> Non
     assert wire.gossip.dropped == before
     with pytest.raises(DecodeError):
         wire.gossip.received(ReplicaId(2), b"\x90")
+
+
+async def test_what_waits_is_counted_and_of_each_peer_only_so_much() -> None:
+    gate = asyncio.Event()
+
+    async def take_in(replica: ReplicaId, raws: Sequence[bytes]) -> bool:
+        await gate.wait()
+        return True
+
+    gossip = Gossip(lambda payload: None, take_in)
+    gossip.received(ReplicaId(1), encode_batch([b"x"] * 100))
+    gossip.received(ReplicaId(2), encode_batch([b"y"] * 10))
+    assert gossip.waiting(1_000) == 110 and gossip.waiting(20) == 30
+    task = asyncio.create_task(gossip.run())
+    gate.set()
+    async with asyncio.timeout(10):
+        while gossip.waiting(1_000):
+            await asyncio.sleep(0)
+    task.cancel()
