@@ -151,16 +151,32 @@ def table(found: dict[str, float]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sizes_table(by_size: dict[int, dict[str, float]]) -> str:
+    """The sums against the size of blocks."""
+    lines = ["| transactions in a block | primary, us each | backup, us each |", "|---:|---:|---:|"]
+    for size, found in by_size.items():
+        backup = sum(us for name, us in found.items() if name.startswith("backup: "))
+        lines.append(f"| {size} | {sum(found.values()) - backup:.0f} | {backup:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--transactions", type=int, default=20_000, help="how many (default %(default)s)")
     parser.add_argument("--block", type=int, default=150, help="transactions in a block (default %(default)s)")
+    parser.add_argument("--sizes", default="", help="also the sums with so many in a block, such as 10,50,500")
     parser.add_argument("--docs", action="store_true", help="also remake the table of docs/performance.md")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="weal-stages-") as folder:
         found = measure(Path(folder), options.transactions, options.block)
     text = table(found)
+    if options.sizes:
+        by_size: dict[int, dict[str, float]] = {}
+        for size in map(int, options.sizes.split(",")):
+            with tempfile.TemporaryDirectory(prefix="weal-stages-") as folder:
+                by_size[size] = measure(Path(folder), min(options.transactions, 200 * size), size)
+        text += "\n" + sizes_table(by_size)
     print(text)
     if options.docs:
         put("stages", text)

@@ -70,7 +70,7 @@ _STEP_MS: Final = 20
 _SYNCED_PER_STEP: Final = 16
 _SYNCED_TRANSACTIONS_PER_STEP: Final = 200
 """Blocks of sync in one step: enough to share its synced write, few enough that executing them is short."""
-_FIRST_OF_VIEW: Final = 100
+_FIRST_OF_VIEW: Final = 32
 """Most transactions of a block while none of its view is final."""
 _GATHER_FROM: Final = 32
 _GATHER_UP_TO: Final = 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import queue
 import resource
 import time
 from collections.abc import Sequence
@@ -252,6 +253,8 @@ class Load:
         """Wait for the end. Raises RuntimeError if the process failed."""
         try:
             data = self._results.get(timeout=self._timeout_s)
+        except queue.Empty:
+            raise TimeoutError(f"the load did not end within {self._timeout_s:g} s") from None
         finally:
             self._process.join(5)
             if self._process.is_alive():

@@ -81,7 +81,7 @@ class WealNetwork:
             adjust=adjust,
             amend=amend,
         )
-        self._label, self._lanes, self._runs = label, lanes, 0
+        self._label, self._lanes, self._runs, self._used = label, lanes, 0, 0
 
     @property
     def name(self) -> str:
@@ -122,7 +122,7 @@ class WealNetwork:
             for name in self._net.names
         ]
         self._runs += 1
-        workload.sign(path, self._net.genesis(), keys, count, f"run {self._runs}")
+        self._used = workload.sign(path, self._net.genesis(), keys, count, f"run {self._runs}", self._used)
 
     def kill(self, node: int) -> None:
         self._net.kill(self._net.names[node])

@@ -41,13 +41,15 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     valid_until_ms: int
     first: int
     count: int
+    after: int
+    """Sequences of each key up to this one are used already."""
 
 
 def _sign(order: _Order) -> bytes:
     keys = [SigningKey(seed) for seed in order.seeds]
     signed = []
     for number in range(order.first, order.first + order.count):
-        key, sequence = keys[number % len(keys)], number // len(keys) + 1
+        key, sequence = keys[number % len(keys)], order.after + number // len(keys) + 1
         person = sha256(f"{order.run}/{number}".encode()).digest()
         action = Enrol(plan=PLAN, members=(NewMember(person=person, birth_month=order.birth_month),))
         transaction = build_transaction(order.genesis, key.public, sequence, order.valid_until_ms, (action,), key.sign)
@@ -55,8 +57,9 @@ def _sign(order: _Order) -> bytes:
     return msgspec.msgpack.encode(signed)
 
 
-def sign(path: Path, genesis: Genesis, keys: Sequence[SigningKey], count: int, run: str) -> None:
-    """Write `count` signed transactions to `path`; of each key the sequences from 1 on. Uses all cores."""
+def sign(path: Path, genesis: Genesis, keys: Sequence[SigningKey], count: int, run: str, after: int = 0) -> int:
+    """Write `count` signed transactions to `path`, of each key the sequences above `after`; answers the highest one.
+    Uses all cores."""
     order = _Order(
         genesis=genesis.digest,
         seeds=[key.seed for key in keys],
@@ -65,6 +68,7 @@ def sign(path: Path, genesis: Genesis, keys: Sequence[SigningKey], count: int, r
         valid_until_ms=genesis.time_ms + VALID_FOR_MS * genesis.max_validity_ms // 86_400_000,
         first=0,
         count=0,
+        after=after,
     )
     orders = [
         msgspec.structs.replace(order, first=first, count=min(_CHUNK, count - first))
@@ -73,6 +77,7 @@ def sign(path: Path, genesis: Genesis, keys: Sequence[SigningKey], count: int, r
     with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0))) as pool, path.open("wb") as file:
         for part in pool.imap(_sign, orders):
             file.write(len(part).to_bytes(4, "big") + part)
+    return after + -(-count // len(keys))
 
 
 def read(path: Path) -> list[Signed]:

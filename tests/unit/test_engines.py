@@ -105,12 +105,14 @@ def test_a_gap_in_the_commits_is_seen() -> None:
 
 
 def test_a_workload_is_signed_and_read_again(tmp_path: Path) -> None:
-    sign(tmp_path / "w", ledger_genesis(), ACCOUNT_KEYS[:2], 5, "run")
+    assert sign(tmp_path / "w", ledger_genesis(), ACCOUNT_KEYS[:2], 5, "run") == 3
     signed = read(tmp_path / "w")
     transactions = [decode_transaction(one.raw) for one in signed]
     assert [one.id for one in signed] == [transaction.id for transaction in transactions]
     assert [transaction.sequence for transaction in transactions] == [1, 1, 2, 2, 3]
     assert len({one.id for one in signed}) == 5
+    sign(tmp_path / "next", ledger_genesis(), ACCOUNT_KEYS[:2], 2, "next", 3)
+    assert [decode_transaction(one.raw).sequence for one in read(tmp_path / "next")] == [4, 4]
     assert all(verify(one.sender, one.signature, one.signed_bytes()) for one in transactions)
 
 

@@ -314,7 +314,7 @@ async def test_the_first_block_of_a_view_is_small() -> None:
     async with bench.running():
         bench.pool.add(*(raw(0, sequence) for sequence in range(1, 301)))
         bench.driver.work_arrived()
-        await until(lambda: ("build", 100) in bench.log, "a new primary shows first that it works")
+        await until(lambda: ("build", 32) in bench.log, "a new primary shows first that it works")
         bench.driver._committed_view = View(0)
         bench.driver.work_arrived()
         await until(lambda: ("build", 300) in bench.log, "then blocks are as large as they come")
