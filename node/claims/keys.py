@@ -1,15 +1,11 @@
 """Every key of the state. The first byte is the table; numbers are fixed-width big-endian.
 
-Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x60-0x6f to evidence
-items, 0x70-0x77 to duplicates; later modules take further ranges. Execution scans two tables only, both by
-ranges that hold what is due: DEADLINE (oldest first, bounded per block) and DAY_CHANGE (once per disclosure).
-Queries page through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, APPLICATION, CLAIM, ITEM, GRANT,
-ITEM_OF_CLAIM and OPENING. All other access is by exact key.
-Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x70-0x77 to duplicates;
-later modules take further ranges. Execution scans these tables only, by ranges that hold what is due:
-DEADLINE (oldest first, bounded per block), DAY_CHANGE and COHORT_EXIT (once per disclosure), and CASE (once
-per settlement that is short of money), THRESHOLD (below what a settlement has reached, bounded). Queries page through
-ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER and CLAIM. All other access is by exact key.
+Tables 0x01-0x1f belong to the consortium and the clock, 0x20-0x5f to mutual aid, 0x60-0x6f to evidence items,
+0x70-0x77 to duplicates; later modules take further ranges. Execution scans these tables only, by ranges that hold
+what is due: DEADLINE (oldest first, bounded per block), DAY_CHANGE and COHORT_EXIT (once per disclosure), CASE (once
+per settlement that is short of money) and THRESHOLD (below what a settlement has reached, bounded). Queries page
+through ORGANISATION, EVIDENCE, DEADLINE, PLAN_TERMS, CYCLE, MEMBER, APPLICATION, CLAIM, ITEM, GRANT, ITEM_OF_CLAIM and
+OPENING. All other access is by exact key.
 """
 
 from __future__ import annotations
