@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=2, help="of each measure and engine (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the sustained runs (default %(default)s)")
     parser.add_argument("--samples", type=int, default=300, help="one at a time (default %(default)s)")
-    parser.add_argument("--open", type=int, default=1_500, help="open at once when sustained (default %(default)s)")
+    parser.add_argument("--open", type=int, default=1_300, help="open at once when sustained (default %(default)s)")
     parser.add_argument("--measure", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--output", type=Path, default=BUILD, help="folder of the report (default build/)")
     parser.add_argument("--docs", action="store_true", help="also remake docs/performance.md")

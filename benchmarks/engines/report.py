@@ -11,6 +11,7 @@ import msgspec
 from benchmarks.engines.bars import Verdict, judge
 from benchmarks.engines.chart import chart
 from benchmarks.engines.compare import BEST, WEAL, Found
+from benchmarks.engines.runs import Figures
 
 COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "offered_per_s": ("offered/s", ",.0f"),
@@ -105,10 +106,13 @@ def _curve(found: Found) -> Iterator[str]:
         cells = []
         for by_rate in points.values():
             p = by_rate.get(rate)
-            cells.append(
-                f"{p['committed_per_s']:,.0f}, {p['p50_ms']:.1f} / {p['p95_ms']:.1f} / {p['p99_ms']:.1f}" if p else ""
-            )
+            cells.append(_point(p) if p else "")
         yield f"| {rate:,.0f} | " + " | ".join(cells) + " |"
+
+
+def _point(point: Figures) -> str:
+    late = " / ".join(f"{point[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms") if name in point)
+    return f"{point['committed_per_s']:,.0f}, {late or 'none in time'}"
 
 
 def picture(found: Found) -> str | None:
@@ -116,8 +120,8 @@ def picture(found: Found) -> str | None:
     lines: dict[str, list[tuple[float, float]]] = {}
     for engine, label in ((WEAL, "Commonweal"), (BEST, "CometBFT, tuned")):
         rounds = found.figures.get("curve", {}).get(engine)
-        if rounds:
-            points = rounds[0]["points"]
+        points = [point for point in rounds[0]["points"] if "p50_ms" in point] if rounds else []
+        if points:
             lines[f"{label}, p50"] = [(p["offered_per_s"], max(p["p50_ms"], 0.1)) for p in points]
             lines[f"{label}, p95"] = [(p["offered_per_s"], max(p["p95_ms"], 0.1)) for p in points]
     if not lines:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import statistics
 import time
+from math import nan
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,9 +41,7 @@ def figures_of(result: Result, meter: Meter, nodes: int) -> Figures:
     final = max(1, result.final)
     return {
         "committed_per_s": result.per_second(),
-        "p50_ms": result.latency_ms(50),
-        "p95_ms": result.latency_ms(95),
-        "p99_ms": result.latency_ms(99),
+        **latencies_of(result),
         "offered": result.sent,
         "final": result.final,
         "refused": result.refused,
@@ -53,6 +52,11 @@ def figures_of(result: Result, meter: Meter, nodes: int) -> Figures:
         "disk_bytes_per_tx_node": usage.disk_bytes / final / nodes,
         "peak_memory_mb": usage.peak_rss_bytes / 1e6,
     }
+
+
+def latencies_of(result: Result) -> Figures:
+    """Percentiles; nothing where no transaction that counts became final, which is no latency of 0."""
+    return {f"p{percent}_ms": result.latency_ms(percent) for percent in (50, 95, 99)} if result.latencies_us else {}
 
 
 def at_rate(network: Network, folder: Path, rate: float, seconds: float) -> Figures:
@@ -78,9 +82,8 @@ def one_at_a_time(network: Network, folder: Path, count: int) -> Figures:
     path = folder / "workload"
     network.sign(path, count + 20)
     result, _ = offer(network, path, mode="single", seconds=0, warm_up_s=0, count=count + 20)
-    late = sorted(result.latencies_us[20:])
-    result.latencies_us = late
-    return {"samples": len(late), **{f"p{p}_ms": result.latency_ms(p) for p in (50, 95, 99)}}
+    result.latencies_us = result.latencies_us[20:]
+    return {"samples": len(result.latencies_us), **latencies_of(result)}
 
 
 def one_dead(network: Network, folder: Path, count: int) -> Figures:
@@ -114,11 +117,6 @@ def leader_killed(network: Network, folder: Path, rate: float) -> Figures:
     }
 
 
-def overload(network: Network, folder: Path, rate: float, seconds: float) -> Figures:
-    """An open loop far above what the network can take."""
-    return at_rate(network, folder, rate, seconds)
-
-
 def latency_curve(network: Network, folder: Path, rates: list[float], seconds: float) -> list[Figures]:
     """Latency against offered load; ends after the first rate at which less than nine tenths are final."""
     curve: list[Figures] = []
@@ -130,8 +128,8 @@ def latency_curve(network: Network, folder: Path, rates: list[float], seconds: f
             network.name,
             rate,
             found["committed_per_s"],
-            found["p50_ms"],
-            found["p95_ms"],
+            found.get("p50_ms", nan),
+            found.get("p95_ms", nan),
         )
         if found["committed_per_s"] < 0.9 * rate:
             break

@@ -18,6 +18,7 @@ from benchmarks.engines.load import Order, Result, _Run
 from benchmarks.engines.relay import Relay
 from benchmarks.engines.replicas import Row, table
 from benchmarks.engines.report import Document, markdown, picture
+from benchmarks.engines.runs import latencies_of
 from benchmarks.engines.workload import read, sign
 from node.claims.transaction import decode_transaction
 from node.crypto import verify
@@ -214,6 +215,15 @@ async def test_the_relay_delays_both_ways_and_loses_nothing() -> None:
         assert time.monotonic() - begin >= 0.06
         writer.close()
     server.close()
+
+
+def test_without_a_single_latency_none_is_reported() -> None:
+    assert latencies_of(Result()) == {}
+    assert set(latencies_of(Result(latencies_us=[1_000]))) == {"p50_ms", "p95_ms", "p99_ms"}
+    collapsed = {"offered_per_s": 8_000.0, "committed_per_s": 0.0}
+    lost = Found(figures={"curve": {WEAL: [{"points": [collapsed]}]}})
+    assert picture(lost) is None
+    assert "| 8,000 | 0, none in time |" in markdown(Document(command="", machine={}, commit="", data=lost))
 
 
 def test_nothing_counted_is_no_division_by_zero() -> None:
