@@ -12,7 +12,16 @@ import rich_click as click
 from node.cli.base import USAGE, CommandError, output_options
 from node.cli.claim_commands import OPENING_OPTION
 from node.cli.connect import Connection, make_client, node_options, send, signing_options
-from node.cli.member_commands import DEFAULT_PLAN, SECRET_FILE, parse_month, payer_of, people_of, value_of, with_values
+from node.cli.member_commands import (
+    DEFAULT_PLAN,
+    SECRET_FILE,
+    parse_month,
+    payer_of,
+    people_of,
+    send_people,
+    tell_runs,
+    value_of,
+)
 
 if TYPE_CHECKING:
     from node.claims.mutual_aid.application_actions import Applicant
@@ -101,7 +110,6 @@ def apply(
     Columns of the CSV: those of `weal member enrol` but for key, which comes with the acceptance, and declaration
     (the commitment, 64 hex digits), and if wanted units.
     """  # fmt: skip
-    from node.claims.mutual_aid.actions import MAX_BATCH
     from node.claims.mutual_aid.application_actions import Apply
     from node.cli.evidence import commit_to
 
@@ -114,28 +122,11 @@ def apply(
         if kept is not None:
             connection.settings.note(f"what the commitment hides is in {kept}: keep it, it proves what was declared")
     people = people_of(file, alone, applicant)
-
-    async def run() -> list[Outcome]:
-        async with make_client(connection) as client:
-            entries = await with_values(connection, client, people, scheme, secret)
-            batches: list[list[Any]] = [
-                [Apply(plan=plan, applicants=tuple(entries[start : start + MAX_BATCH]))]
-                for start in range(0, len(entries), MAX_BATCH)
-            ]
-            return await send(connection, client, batches, wait=wait)
-
-    outcomes = asyncio.run(run())
-    runs = [run for outcome in outcomes for run in recorded_runs(outcome)]
-    names = ", ".join(first if first == last else f"{first} to {last}" for first, last in runs)
-    count = f"{len(people)} application" + ("s" if len(people) > 1 else "")
-    connection.settings.result(
-        {
-            "applied": len(people) if wait else None,
-            "applications": [{"first": first, "last": last} for first, last in runs],
-            "transactions": [outcome.id for outcome in outcomes],
-        },
-        f"recorded {count}: {names}" if wait else f"submitted {count}",
+    sending = send_people(
+        connection, people, scheme, secret, lambda applicants: Apply(plan=plan, applicants=applicants), wait=wait
     )
+    words = ("applied", "applications", "recorded", "application")
+    tell_runs(connection, asyncio.run(sending), recorded_runs, words, len(people), wait=wait)
 
 
 def recorded_runs(outcome: Outcome) -> list[tuple[str, str]]:

@@ -95,31 +95,14 @@ def enrol(
     key (the member's own public key) and payer (a member such as M-000001 who pays for this one). Only the
     keyed value of an identity leaves this machine, never the identity.
     """  # fmt: skip
-    from node.claims.mutual_aid.actions import MAX_BATCH, Enrol
+    from node.claims.mutual_aid.actions import Enrol
 
     people = people_of(file, {"birth_month": birth_month}, new_member)
-
-    async def run() -> list[Outcome]:
-        async with make_client(connection) as client:
-            members = await with_values(connection, client, people, scheme, secret)
-            batches: list[list[Any]] = [
-                [Enrol(plan=plan, members=tuple(members[start : start + MAX_BATCH]))]
-                for start in range(0, len(members), MAX_BATCH)
-            ]
-            return await send(connection, client, batches, wait=wait)
-
-    outcomes = asyncio.run(run())
-    runs = [run for outcome in outcomes for run in enrolled_runs(outcome)]
-    names = ", ".join(first if first == last else f"{first} to {last}" for first, last in runs)
-    count = f"{len(people)} person" + ("s" if len(people) > 1 else "")
-    connection.settings.result(
-        {
-            "enrolled": len(people) if wait else None,
-            "members": [{"first": first, "last": last} for first, last in runs],
-            "transactions": [outcome.id for outcome in outcomes],
-        },
-        f"enrolled {count}: {names}" if wait else f"submitted {count}",
+    sending = send_people(
+        connection, people, scheme, secret, lambda members: Enrol(plan=plan, members=members), wait=wait
     )
+    words = ("enrolled", "members", "enrolled", "person")
+    tell_runs(connection, asyncio.run(sending), enrolled_runs, words, len(people), wait=wait)
 
 
 def new_member(row: Mapping[str, str], person: bytes) -> NewMember:
@@ -138,6 +121,48 @@ def payer_of(row: Mapping[str, str]) -> int:
     from node.claims.ids import member_id
 
     return member_id(row["payer"]) if row.get("payer") else 0
+
+
+async def send_people(
+    connection: Connection,
+    people: Sequence[tuple[str, Any]],
+    scheme: str,
+    secret: Path,
+    action: Callable[[tuple[Any, ...]], Any],
+    *,
+    wait: bool,
+) -> list[Outcome]:
+    """Give each person its keyed value and send all of them, as many in one `action` as fit."""
+    from node.claims.mutual_aid.actions import MAX_BATCH
+
+    async with make_client(connection) as client:
+        entries = await with_values(connection, client, people, scheme, secret)
+        batches = [[action(tuple(entries[at : at + MAX_BATCH]))] for at in range(0, len(entries), MAX_BATCH)]
+        return await send(connection, client, batches, wait=wait)
+
+
+def tell_runs(
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    runs_of: Callable[[Outcome], Sequence[tuple[str, str]]],
+    words: tuple[str, str, str, str],
+    people: int,
+    *,
+    wait: bool,
+) -> None:
+    """Which numbers people got. `words`: the key of how many, the key of the numbers, what was done, to one what."""
+    counted, listed, done, one = words
+    runs = [run for outcome in outcomes for run in runs_of(outcome)]
+    names = ", ".join(first if first == last else f"{first} to {last}" for first, last in runs)
+    count = f"{people} {one}" + ("s" if people > 1 else "")
+    connection.settings.result(
+        {
+            counted: people if wait else None,
+            listed: [{"first": first, "last": last} for first, last in runs],
+            "transactions": [outcome.id for outcome in outcomes],
+        },
+        f"{done} {count}: {names}" if wait else f"submitted {count}",
+    )
 
 
 async def with_values(

@@ -9,7 +9,7 @@ from node.claims import keys
 from node.claims.events import EventKind
 from node.claims.evidence.actions import Purpose
 from node.claims.module import InvariantBroken, Scope
-from node.claims.state import ReadState
+from node.claims.state import ReadState, require
 from node.claims.types import NO_ORGANISATION
 from node.claims.wire import Wire, decode_trusted, encode
 
@@ -106,10 +106,7 @@ def load_item(state: ReadState, number: int) -> ItemRecord | None:
 
 def the_item(state: ReadState, number: int) -> ItemRecord:
     """An item that a record of ours names."""
-    item = load_item(state, number)
-    if item is None:
-        raise InvariantBroken(f"the state has no evidence item {number}, which another record needs")
-    return item
+    return require(state, keys.item(number), ItemRecord)
 
 
 def save_item(scope: Scope, number: int, item: ItemRecord) -> None:

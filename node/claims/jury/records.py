@@ -7,8 +7,8 @@ from typing import Final
 
 from node.claims import keys
 from node.claims.events import EventKind
-from node.claims.module import InvariantBroken, Scope
-from node.claims.state import ReadState
+from node.claims.module import Scope
+from node.claims.state import ReadState, require
 from node.claims.types import NO_ORGANISATION
 from node.claims.wire import Wire, decode_trusted
 
@@ -302,10 +302,7 @@ def load_case(state: ReadState, claim: int) -> CaseRecord | None:
 
 def the_case(state: ReadState, claim: int) -> CaseRecord:
     """The case of a claim whose status says that it has one."""
-    case = load_case(state, claim)
-    if case is None:
-        raise InvariantBroken(f"claim {claim} is before a jury and has no case")
-    return case
+    return require(state, keys.jury_case(claim), CaseRecord)
 
 
 def save_case(scope: Scope, claim: int, case: CaseRecord) -> None:
@@ -318,10 +315,7 @@ def load_round(state: ReadState, claim: int, number: int) -> RoundRecord | None:
 
 def the_round(state: ReadState, claim: int, number: int) -> RoundRecord:
     """A round that a case names."""
-    record = load_round(state, claim, number)
-    if record is None:
-        raise InvariantBroken(f"claim {claim} has no round {number}")
-    return record
+    return require(state, keys.jury_round(claim, number), RoundRecord)
 
 
 def save_round(scope: Scope, claim: int, number: int, record: RoundRecord) -> None:
@@ -343,10 +337,7 @@ def load_draw(state: ReadState, claim: int, number: int, attempt: int) -> DrawRe
 
 def the_draw(state: ReadState, claim: int, number: int, attempt: int) -> DrawRecord:
     """A draw that a round names."""
-    draw = load_draw(state, claim, number, attempt)
-    if draw is None:
-        raise InvariantBroken(f"round {number} of claim {claim} has no draw {attempt}")
-    return draw
+    return require(state, keys.jury_draw(claim, number, attempt), DrawRecord)
 
 
 def save_draw(scope: Scope, claim: int, number: int, attempt: int, draw: DrawRecord) -> None:
