@@ -31,7 +31,6 @@ from node.edwards import (
 
 SUITE: Final = b"\x03"
 PROOF_BYTES: Final = 80
-OUTPUT_BYTES: Final = 64
 _CHALLENGE_BYTES: Final = 16
 
 

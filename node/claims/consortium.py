@@ -23,7 +23,6 @@ from node.claims.state import ReadState
 from node.claims.wire import Wire, encode
 
 WINDOW: Final = 1_024
-_WINDOW_BYTES: Final = WINDOW // 8
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
 MAX_EVIDENCE_BYTES: Final = 4_096
 

@@ -83,24 +83,24 @@ def move(connection: Connection, id: str, plan: str, units: int | None, payer: s
 
 @click.command()
 @click.argument("id")
-@click.option("--key", metavar="HEX", help="The member's public key.")
+@click.option("--public-key", metavar="HEX", help="The member's own; --key is the one that signs this.")
 @click.option("--none", "nothing", is_flag=True, help="The member has no key from now on.")
 @output_options
 @signing_options
-def key(connection: Connection, id: str, key: str | None, nothing: bool, wait: bool) -> None:
+def key(connection: Connection, id: str, public_key: str | None, nothing: bool, wait: bool) -> None:
     """Give a member a key of its own, another one, or none; once a day.
 
     \b
     Examples:
-      weal member key M-000001 --key 6a09e667… --as a
+      weal member key M-000001 --public-key 6a09e667… --as a
       weal member key M-000001 --none --as a
     """
     from node.claims.mutual_aid.actions import SetKey
 
-    if (key is None) != nothing:
-        raise CommandError("give --key HEX or --none", code=USAGE)
+    if (public_key is None) != nothing:
+        raise CommandError("give --public-key HEX or --none", code=USAGE)
     try:
-        value = bytes.fromhex(key or "")
+        value = bytes.fromhex(public_key or "")
     except ValueError:
         value = b"?"
     if len(value) not in (0, 32):

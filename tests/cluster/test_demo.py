@@ -118,6 +118,8 @@ def test_a_claims_desk_works_from_the_command_line(cluster: Path) -> None:
     assert "E1101" in again.stderr and "already a member" in again.stderr
     assert weal_json(cluster, "member", "show", 3)["enrolled_by"] == "b"
     assert weal_json(cluster, "member", "statement", "m-1")["total"] == "0.00"
+    weal(cluster, "member", "key", "m-1", "--public-key", "5a" * 32, "--as", "a")
+    assert weal_json(cluster, "member", "show", "m-1")["key"] == "5a" * 32
     weal(cluster, "member", "show", 99, code=5)
 
     # Cover has not begun, except for an accident from tomorrow on: today's is refused by the ledger.
