@@ -173,14 +173,19 @@ class Driver:
             while True:
                 await self.inbox.filled.wait()
                 self.inbox.filled.clear()
-                while self.inbox or self._is_work_new or self._must_settle:
+                while self._has_work():
                     self._step()
                     self.inbox.drained()
-                    await asyncio.sleep(0)
+                    # The event loop gets its turn. With nothing left, waiting above gives it one anyway.
+                    if self._has_work():
+                        await asyncio.sleep(0)
         finally:
             for timer in (*self._timers.values(), self._deadline_timer, self._settle_timer, self._gather_timer):
                 if timer is not None:
                     timer.cancel()
+
+    def _has_work(self) -> bool:
+        return bool(self.inbox) or self._is_work_new or self._must_settle
 
     def _step(self) -> None:
         """Take in what there is, up to a bound, and carry out what follows."""

@@ -49,7 +49,7 @@ def chart(title: str, across: str, up: str, lines: Mapping[str, Line], *, dashed
     parts.append(f'<text x="{_RIGHT}" y="{_BOTTOM + 44}" text-anchor="end" fill="#555">{across}</text>')
     parts.append(f'<text x="{_LEFT}" y="{_TOP - 8}" fill="#555">{up}</text>')
     colour = -1
-    ends: list[tuple[float, str, str]] = []
+    ends: list[tuple[float, float, str, str]] = []
     for name, line in lines.items():
         colour += name not in dashed
         ink = _COLOURS[colour % len(_COLOURS)]
@@ -57,7 +57,7 @@ def chart(title: str, across: str, up: str, lines: Mapping[str, Line], *, dashed
         places = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in line)
         parts.append(f'<polyline points="{places}" fill="none" stroke="{ink}" stroke-width="2"{style}/>')
         parts += [f'<circle cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3" fill="{ink}"/>' for x, y in line]
-        ends.append((at_y(line[-1][1]), name, ink))
+        ends.append((at_y(line[-1][1]), at_x(line[-1][0]), name, ink))
     parts += _names(ends)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -68,10 +68,10 @@ def _round_step(rough: float) -> float:
     return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough))
 
 
-def _names(ends: list[tuple[float, str, str]]) -> Iterator[str]:
-    """Names beside the chart, at the height of their lines, moved apart where they would lie on each other."""
+def _names(ends: list[tuple[float, float, str, str]]) -> Iterator[str]:
+    """Names where their lines end, moved apart where they would lie on each other."""
     lowest = float(_TOP)
-    for y, name, ink in sorted(ends):
+    for y, x, name, ink in sorted(ends):
         lowest = max(lowest, y)
-        yield f'<text x="{_RIGHT + 12}" y="{lowest + 4:.1f}" fill="{ink}">{name}</text>'
+        yield f'<text x="{x + 12:.1f}" y="{lowest + 4:.1f}" fill="{ink}">{name}</text>'
         lowest += 17
