@@ -15,7 +15,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -44,8 +44,9 @@ from node.executor import Executor
 from node.fate import Fate, fate_of
 from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
-from node.gossip import SLICE, Gossip
+from node.gossip import Gossip
 from node.guard import RequestGuard
+from node.intake import Intake
 from node.jury_proofs import Proofs
 from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
 from node.link import steady_ms, wall_ms
@@ -63,9 +64,6 @@ from node.verification import TransactionVerifier
 from node.version import package_version
 
 log = logging.getLogger("weal.node")
-
-_NEVER_TOLD: Final = frozenset((ResultCode.BAD_SIGNATURE, ResultCode.MALFORMED))
-"""What no honest peer passes on."""
 
 
 class Node:
@@ -230,10 +228,11 @@ class Node:
             settings=TransportSettings(**msgspec.structs.asdict(config.transport)),
             seed=secrets.randbits(64),
         )
+        self.intake = Intake(self)
         self.gossip = Gossip(
-            lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self._take_in_from_peers
+            lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self.intake.from_peer
         )
-        self.mempool.on_the_way = self._told_and_waiting
+        self.mempool.on_the_way = self.intake.on_the_way
         self.duplicates = duplicates_service(self, self._key)
         self.driver = Driver(
             replica=self.replica,
@@ -349,34 +348,7 @@ class Node:
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Take in transactions of a client, and tell the peers. One answer for each, in order."""
-        answers: list[Submission] = []
-        for start in range(0, len(raws), SLICE):
-            if start:
-                await asyncio.sleep(0)
-            answers += self.submit_some(raws[start : start + SLICE])
-        return answers
-
-    def submit_some(self, raws: Sequence[bytes]) -> list[Submission]:
-        """The same at once, for at most `SLICE` of them: more would keep a vote waiting."""
-        submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms())
-        if added:
-            self.gossip.tell([pending.raw for pending in added])
-            self.driver.work_arrived()
-        return submissions
-
-    async def _take_in_from_peers(self, replica: ReplicaId, raws: Sequence[bytes]) -> bool:
-        submissions, added = self.mempool.add(raws, self.clock.now_ms(), steady_ms(), from_peer=True)
-        if added:
-            self.driver.work_arrived()
-        if any(submission.code in _NEVER_TOLD for submission in submissions):
-            # Nobody tells a transaction before checking it.
-            self.transport.misbehaved(replica, "told a transaction that is malformed or wrongly signed")
-            return False
-        return True
-
-    def _told_and_waiting(self) -> int:
-        """No peer by itself closes this node to clients with what it tells."""
-        return self.gossip.waiting((self.mempool.client_limit or 0) // (2 * max(1, len(self.transport.peers))))
+        return await self.intake.submit(raws)
 
     def fate(self, id: bytes) -> Fate:
         """Where a transaction stands. What left without a block is remembered for a while only."""

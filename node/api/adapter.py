@@ -166,7 +166,7 @@ class NodeBackend:
         return self._answers(await self._node.submit(raw), now_s)
 
     def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
-        return self._answers(self._node.submit_some(raw), asyncio.get_running_loop().time())
+        return self._answers(self._node.intake.submit_some(raw), asyncio.get_running_loop().time())
 
     def refuse_all(self, count: int) -> bool:
         return self._node.mempool.refuse_all(count)
