@@ -59,6 +59,14 @@ class NodeSection(_Section, frozen=True, kw_only=True):
         ),
     ] = False
 
+    signature_process: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Let a second process check signatures that come in numbers: on, off, or auto: where libsodium "
+            "checks them and the node may use four processors or more. It is started under load only."
+        ),
+    ] = "auto"
+
 
 class ListenSection(_Section, frozen=True, kw_only=True):
     """Where peers and clients reach this node."""

@@ -2,7 +2,8 @@
 
 A node tells what it got from clients, never what it got from peers, so each transaction crosses each connection
 once. What peers tell is checked in small slices with the event loop free in between: a flood of transactions
-must not delay a vote. A peer that sends faster than that loses the surplus; what matters is forwarded again.
+must not delay a vote. A peer that sends faster than that loses the surplus; what matters is forwarded again. Where
+another process checks signatures, it is asked about more than a slice: who waits for it waits for a turn of the loop.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ MAX_BATCH_BYTES: Final = BATCH_BYTES + MAX_TRANSACTION_BYTES + 1024
 MAX_BATCH_TRANSACTIONS: Final = 4_096
 SLICE: Final = 32
 """Transactions checked at a time: about 2 ms."""
+PORTION: Final = 256
+"""Transactions whose signatures are asked for at a time, where another process checks them: 1 ms of this one."""
 _TURN_NS: Final = 8_000_000
 """The event loop is given back after so long: a vote waits for it at most."""
 _BACKLOG_BYTES: Final = 8 * 1024 * 1024
@@ -48,19 +51,38 @@ def decode_batch(payload: bytes) -> list[bytes]:
         raise DecodeError(f"not a batch of transactions: {error}") from None
 
 
+class _Told(msgspec.Struct, eq=False):
+    """Transactions of one peer that wait to be taken in."""
+
+    raws: list[bytes]
+    size: int
+    """Bytes that leave the peer's backlog with them."""
+    is_begun: bool = False
+    ahead: asyncio.Future[list[bool]] | None = None
+    """What was begun, if anything."""
+
+
 class Gossip:
     """Both directions for one node."""
 
     def __init__(
-        self, broadcast: Callable[[bytes], None], take_in: Callable[[ReplicaId, Sequence[bytes]], Awaitable[bool]]
+        self,
+        broadcast: Callable[[bytes], None],
+        take_in: Callable[[ReplicaId, Sequence[bytes]], Awaitable[bool]],
+        begin: Callable[[Sequence[bytes]], asyncio.Future[list[bool]] | None] = lambda raws: None,
     ) -> None:
-        """`take_in` gets at most `SLICE` transactions of a peer at a time; False if no honest peer tells them."""
+        """`take_in` gets at most `SLICE` transactions of a peer at a time; False if no honest peer tells them.
+
+        `begin` gets at most `PORTION` of them some time before, to have their signatures checked meanwhile; they are
+        taken in when that is done. None: nothing was begun.
+        """
         self._broadcast = broadcast
         self._take_in = take_in
+        self._begin = begin
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._is_scheduled = False
-        self._incoming: dict[ReplicaId, deque[tuple[list[bytes], int]]] = {}
+        self._incoming: dict[ReplicaId, deque[_Told]] = {}
         self._turns: deque[ReplicaId] = deque()  # peers with batches waiting, whose turn is next first
         self._backlog: Counter[ReplicaId] = Counter()
         self._wake = asyncio.Event()
@@ -100,7 +122,9 @@ class Gossip:
         queue = self._incoming.setdefault(replica, deque())
         if not queue:
             self._turns.append(replica)
-        queue.append((raws, len(payload)))
+        for start in range(0, len(raws), PORTION):
+            is_last = start + PORTION >= len(raws)
+            queue.append(_Told(raws[start : start + PORTION], len(payload) if is_last else 0))
         self._wake.set()
 
     def waiting(self, most: int) -> int:
@@ -116,19 +140,39 @@ class Gossip:
             while self._turns:
                 replica = self._turns[0]
                 queue = self._incoming[replica]
-                raws, size = queue[0]
-                is_honest = await self._check(replica, raws)
+                told = queue[0]
+                if not told.is_begun:
+                    self._begin_next()
+                if told.ahead is not None and not told.ahead.done():
+                    await told.ahead
+                    self._since_ns = time.monotonic_ns()
+                is_honest = await self._check(replica, told.raws)
                 # Gone only now: what comes meanwhile finds this peer in line already.
                 self._turns.popleft()
                 queue.popleft()
-                self._backlog[replica] -= size
+                self._backlog[replica] -= told.size
                 if not is_honest:
-                    self.dropped += sum(len(raws) for raws, _ in queue)
+                    self.dropped += sum(len(told.raws) for told in queue)
                     self._waiting[replica] = 0
                     self._backlog[replica] = 0
                     queue.clear()
                 if queue:
                     self._turns.append(replica)
+
+    def _begin_next(self) -> None:
+        """Begin with what will be taken in next, several small batches of a peer together: who waits for an answer
+        waits for a turn of the event loop, which is long on a busy one."""
+        for replica in self._turns:
+            group: list[_Told] = []
+            raws: list[bytes] = []
+            for told in self._incoming[replica]:
+                if told.is_begun or len(raws) + len(told.raws) > PORTION:
+                    break
+                group.append(told)
+                raws += told.raws
+            ahead = self._begin(raws) if raws else None
+            for told in group:
+                told.is_begun, told.ahead = True, ahead
 
     async def _check(self, replica: ReplicaId, raws: list[bytes]) -> bool:
         for start in range(0, len(raws), SLICE):

@@ -1,4 +1,9 @@
-"""Transactions of clients and peers on their way into the pool."""
+"""Transactions of clients and peers on their way into the pool.
+
+Where a process checks signatures beside this one, it is asked first about those that the pool would look at, and then
+the pool takes in as if nothing had been asked: it decides by what is so at that moment, and finds most signatures
+known. So answers are the same with and without; only this thread's time differs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from consensus.types import ReplicaId
 from node.claims.results import ResultCode
-from node.gossip import SLICE
+from node.gossip import PORTION, SLICE
 from node.link import steady_ms
 from node.mempool import Submission
 
@@ -25,12 +30,27 @@ class Intake:
     def __init__(self, node: Node) -> None:
         self._node = node
 
+    def begin(self, raws: Sequence[bytes], *, from_peer: bool = False) -> asyncio.Future[list[bool]] | None:
+        """Begin to check the signatures of at most `PORTION` transactions; None if there is nothing to wait for."""
+        node = self._node
+        if not node.ahead.has_room(len(raws)):
+            return None
+        return node.ahead.begin(node.mempool.to_check(raws, node.clock.now_ms(), from_peer=from_peer))
+
+    async def check_ahead(self, raws: Sequence[bytes]) -> None:
+        """The signatures of at most `PORTION` transactions of a client, if that is of use now."""
+        answer = self.begin(raws)
+        if answer is not None:
+            await answer
+
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Take in transactions of a client, and tell the peers. One answer for each, in order."""
         answers: list[Submission] = []
         for start in range(0, len(raws), SLICE):
             if start:
                 await asyncio.sleep(0)
+            if start % PORTION == 0:
+                await self.check_ahead(raws[start : start + PORTION])
             answers += self.submit_some(raws[start : start + SLICE])
         return answers
 

@@ -194,7 +194,10 @@ class Mempool:
         """
         arrivals = [self._read(raw, chain_ms) for raw in raws]
         if len(arrivals) > 1:
-            self._check_together(arrivals, from_peer)
+            chosen = self._worth_checking(arrivals, from_peer)
+            verdicts = self._verifier.check_many([(item.raw, item.transaction) for item in chosen if item.transaction])
+            for arrival, is_valid in zip(chosen, verdicts, strict=True):
+                arrival.is_valid = is_valid
         submissions: list[Submission] = []
         added: list[Pending] = []
         for arrival in arrivals:
@@ -203,6 +206,12 @@ class Mempool:
             if pending is not None:
                 added.append(pending)
         return submissions, added
+
+    def to_check(self, raws: Sequence[bytes], chain_ms: int, *, from_peer: bool) -> list[tuple[bytes, Transaction]]:
+        """Those whose signatures `add` would check if it were asked now and all of them were valid."""
+        arrivals = [self._read(raw, chain_ms) for raw in raws]
+        chosen = self._worth_checking(arrivals, from_peer)
+        return [(item.raw, item.transaction) for item in chosen if item.transaction]
 
     def _read(self, raw: bytes, chain_ms: int) -> Arrival:
         try:
@@ -213,9 +222,9 @@ class Mempool:
             return Arrival(raw, transaction)
         return Arrival(raw, transaction, code=self._admit(transaction, chain_ms))
 
-    def _check_together(self, arrivals: Sequence[Arrival], from_peer: bool) -> None:
-        """Check the signatures that `_add` would if all of them were valid. Where some are not, it may come to others
-        that were left out here, and checks those itself."""
+    def _worth_checking(self, arrivals: Sequence[Arrival], from_peer: bool) -> list[Arrival]:
+        """Those whose signatures `_add` would check if all of them were valid. Where some are not, it may come to
+        others that were left out here, and checks those itself."""
         chosen: list[Arrival] = []
         ids: set[bytes] = set()
         slots: set[tuple[bytes, int]] = set()
@@ -237,9 +246,7 @@ class Mempool:
             elif not (from_peer and arrival.code is ResultCode.SEQUENCE_TOO_HIGH):
                 continue
             chosen.append(arrival)
-        verdicts = self._verifier.check_many([(item.raw, item.transaction) for item in chosen if item.transaction])
-        for arrival, is_valid in zip(chosen, verdicts, strict=True):
-            arrival.is_valid = is_valid
+        return chosen
 
     def _is_signed(self, arrival: Arrival, transaction: Transaction) -> bool:
         if arrival.is_valid is None:

@@ -14,14 +14,16 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from consensus.block import Block
 from consensus.codec import decode_message
 from consensus.errors import InvariantBroken
-from consensus.messages import BlockRequest
+from consensus.messages import BlockRequest, CommitCertificate
 from consensus.replica import Replica, ReplicaConfig
 from consensus.types import ReplicaId
 from node import status
@@ -52,6 +54,7 @@ from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused
 from node.link import steady_ms, wall_ms
 from node.mempool import Mempool, MempoolLimits, Submission
 from node.observer import NodeObserver
+from node.signatures_ahead import signatures_ahead
 from node.state import StateDatabase
 from node.store import BlockStore
 from node.sync import Sync, SyncSettings
@@ -228,9 +231,12 @@ class Node:
             settings=TransportSettings(**msgspec.structs.asdict(config.transport)),
             seed=secrets.randbits(64),
         )
+        self.ahead = signatures_ahead(config.node.signature_process, self.verifier, lambda: self.executor.tip.height)
         self.intake = Intake(self)
         self.gossip = Gossip(
-            lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload), self.intake.from_peer
+            lambda payload: self.transport.broadcast(Channel.TRANSACTIONS, payload),
+            self.intake.from_peer,
+            partial(self.intake.begin, from_peer=True),
         )
         self.mempool.on_the_way = self.intake.on_the_way
         self.duplicates = duplicates_service(self, self._key)
@@ -256,11 +262,15 @@ class Node:
             domain=self.domain,
             verify=self._verify,
             send=lambda replica, payload: self.transport.send(replica, Channel.SYNC, payload),
-            deliver=self.driver.inbox.post_synced,
+            deliver=self._synced,
             describe=lambda: (self.replica.view, self.replica.active, self.replica.voting),
             settings=SyncSettings(**fields),
             window=config.consensus.window,
         )
+
+    def _synced(self, block: Block, certificate: CommitCertificate) -> None:
+        self.driver.inbox.post_synced(block, certificate)
+        self.ahead.synced(block)
 
     async def _listen(self) -> None:
         from node.api import build_client_app, build_operator_app
@@ -313,6 +323,8 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "ahead"):
+            await self.ahead.stop()
         if hasattr(self, "transport"):
             await self.transport.stop()
         for listener in self._listeners:

@@ -48,6 +48,7 @@ class NodeObserver:
         self._node.mempool.client_limit = self._node.backlog.limit
         self._node.verifier.forget(committed.block.transactions)
         self._node.sync.committed(now_ms)
+        self._node.ahead.committed(header.height)
         self._node.feed.committed(header.height, committed.transactions)
         self._log(committed, took_ms, now_ms)
         if not self._is_announcing and len(self._node.mempool) == 0:

@@ -79,20 +79,29 @@ class TransactionVerifier:
 
     def check_many(self, items: Sequence[tuple[bytes, Transaction]]) -> list[bool]:
         """`check` for many; several cost far less together than one by one."""
-        good = self._good
-        unknown = {raw: transaction for raw, transaction in items if raw not in good}
+        unknown = self.unknown(items)
         if not unknown:
             return [True] * len(items)
-        self.checked += len(unknown)
         transactions = unknown.values()
         verdicts = self._verify_many(
             [transaction.sender for transaction in transactions],
             [transaction.signature for transaction in transactions],
             [transaction.signed_bytes() for transaction in transactions],
         )
-        bad = {raw for raw, is_valid in zip(unknown, verdicts, strict=True) if not is_valid}
-        self._remember(unknown, bad)
+        bad = self.learn(unknown, verdicts)
         return [raw not in bad for raw, _ in items]
+
+    def unknown(self, items: Iterable[tuple[bytes, Transaction]]) -> dict[bytes, Transaction]:
+        """Those of which it is not known that their signatures are good, each once."""
+        good = self._good
+        return {raw: transaction for raw, transaction in items if raw not in good}
+
+    def learn(self, checked: Mapping[bytes, Transaction], verdicts: Iterable[bool]) -> set[bytes]:
+        """What checking these gave, in their order: remembers the good ones, answers the others."""
+        self.checked += len(checked)
+        bad = {raw for raw, is_valid in zip(checked, verdicts, strict=True) if not is_valid}
+        self._remember(checked, bad)
+        return bad
 
     def forget(self, raws: Iterable[bytes]) -> None:
         """These are final: they come back only to be refused, before anybody looks at their signatures."""
@@ -102,7 +111,8 @@ class TransactionVerifier:
 
     def _remember(self, checked: Mapping[bytes, Transaction], bad: Set[bytes]) -> None:
         for raw, transaction in checked.items():
-            if raw not in bad:
+            # One that was checked twice at once, here and by another process, is remembered once.
+            if raw not in bad and raw not in self._good:
                 self._good[raw] = transaction
                 self._bytes += cost(raw)
         while self._bytes > self._limit_bytes or len(self._good) > self._limit:

@@ -165,6 +165,9 @@ class NodeBackend:
         now_s = asyncio.get_running_loop().time()
         return self._answers(await self._node.submit(raw), now_s)
 
+    async def check_ahead(self, raw: Sequence[bytes]) -> None:
+        await self._node.intake.check_ahead(raw)
+
     def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         return self._answers(self._node.intake.submit_some(raw), asyncio.get_running_loop().time())
 

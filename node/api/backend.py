@@ -151,6 +151,10 @@ class Backend(Protocol):
 
     # transactions
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]: ...
+    async def check_ahead(self, raw: Sequence[bytes]) -> None:
+        """Check what can be checked of at most 256 transactions beside this thread, before they are submitted."""
+        ...
+
     def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         """The same at once, for at most 32 of them."""
         ...

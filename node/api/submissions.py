@@ -29,7 +29,7 @@ from node.api.limits import Limits
 from node.api.problems import INVALID_REQUEST, ApiError
 from node.api.shapes import Nothing
 from node.claims.transaction import MAX_TRANSACTION_BYTES
-from node.gossip import SLICE
+from node.gossip import PORTION, SLICE
 
 MAX_OPEN: Final = 20_000
 """Transactions of one connection that may wait for their blocks; more are refused like those a full pool refuses."""
@@ -170,6 +170,8 @@ class SubmissionStream:
         for start in range(0, len(raws), SLICE):
             if start:
                 await self._turn.end_if_long()
+            if start % PORTION == 0:
+                await self._backend.check_ahead(raws[start : start + PORTION])
             entries += self._backend.submit_some(raws[start : start + SLICE])
         return entries
 

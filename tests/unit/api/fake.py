@@ -209,6 +209,9 @@ class FakeBackend:
     async def submit(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         return self.submit_some(raw)
 
+    async def check_ahead(self, raw: Sequence[bytes]) -> None:
+        pass
+
     def submit_some(self, raw: Sequence[bytes]) -> Sequence[Submission]:
         self.submissions += 1
         outcomes = []

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 from node.claims.builders import build_transaction
 from node.claims.genesis import Genesis
@@ -41,6 +42,7 @@ class Cluster:
             time_ms=time.time_ns() // 1_000_000 - genesis_age_ms,
         )
         self.ports = free_ports(len(NAMES))
+        self.signature_process: Literal["on", "off"] = "off"
         self.consensus = ConsensusSection(**consensus)
         self.nodes: dict[str, Node] = {}
         self._sequences = [0, 0, 0, 0]
@@ -52,7 +54,7 @@ class Cluster:
     def config(self, name: str) -> Config:
         peers = {other: f"127.0.0.1:{port}" for other, port in zip(NAMES, self.ports, strict=True) if other != name}
         return Config(
-            node=NodeSection(genesis="../genesis.json", allow_plain_key=True),
+            node=NodeSection(genesis="../genesis.json", allow_plain_key=True, signature_process=self.signature_process),
             listen=ListenSection(port=self.ports[NAMES.index(name)]),
             operator=OperatorSection(port=0),
             peers=peers,

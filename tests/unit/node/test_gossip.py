@@ -9,7 +9,7 @@ import pytest
 
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
-from node.gossip import BATCH_BYTES, SLICE, Gossip, decode_batch, encode_batch
+from node.gossip import BATCH_BYTES, PORTION, SLICE, Gossip, decode_batch, encode_batch
 from tests.unit.node.nodes import until
 
 
@@ -89,3 +89,35 @@ async def test_what_waits_is_counted_and_of_each_peer_only_so_much() -> None:
         while gossip.waiting(1_000):
             await asyncio.sleep(0)
     task.cancel()
+
+
+async def test_batches_wait_for_what_was_begun_and_stay_in_order() -> None:
+    """Small batches of a peer are begun together, at most a portion; another peer's meanwhile."""
+    wire = Wire()
+    begun: list[tuple[list[bytes], asyncio.Future[list[bool]]]] = []
+
+    def begin(raws: Sequence[bytes]) -> asyncio.Future[list[bool]]:
+        begun.append((list(raws), asyncio.get_running_loop().create_future()))
+        return begun[-1][1]
+
+    wire.gossip = Gossip(lambda payload: None, wire.take_in, begin)
+    many = [b"%d" % number for number in range(PORTION + 1)]
+    for replica, raws in ((1, [b"a", b"b"]), (1, [b"c"]), (1, many), (2, [b"d"])):
+        wire.gossip.received(ReplicaId(replica), encode_batch(raws))
+    assert wire.gossip.waiting(10_000) == 3 + len(many) + 1
+    running = asyncio.ensure_future(wire.gossip.run())
+    await until(lambda: len(begun) == 2, "both peers' first ones")
+    assert [raws for raws, _ in begun] == [[b"a", b"b", b"c"], [b"d"]]
+    begun[1][1].set_result([False])
+    await asyncio.sleep(0)
+    assert wire.taken == [] and wire.gossip.waiting(10_000) == 3 + len(many) + 1, "taken in when it is their turn"
+    begun[0][1].set_result([True] * 3)
+    await until(lambda: len(begun) == 3, "the next portion")
+    assert begun[2][0] == many[:PORTION] and wire.taken == [[b"a", b"b"], [b"d"], [b"c"]]
+    begun[2][1].set_result([True] * PORTION)
+    await until(lambda: len(begun) == 4, "the rest")
+    begun[3][1].set_result([True])
+    await until(lambda: wire.gossip.waiting(10_000) == 0, "all of it")
+    assert [raw for part in wire.taken for raw in part] == [b"a", b"b", b"d", b"c", *many]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
