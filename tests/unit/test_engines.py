@@ -15,6 +15,8 @@ from benchmarks.engines.compare import BEST, LIBSODIUM, TUNED, WEAL, Found
 from benchmarks.engines.document import PAGE, marks, with_part
 from benchmarks.engines.feeds import Told
 from benchmarks.engines.load import Order, Result, _Run
+from benchmarks.engines.memory import Course
+from benchmarks.engines.memory import table as memory_table
 from benchmarks.engines.relay import Relay
 from benchmarks.engines.replicas import Row, table
 from benchmarks.engines.report import Document, markdown, picture
@@ -228,3 +230,16 @@ def test_without_a_single_latency_none_is_reported() -> None:
 
 def test_nothing_counted_is_no_division_by_zero() -> None:
     assert Result().per_second() == 0 and Result().latency_ms(99) == 0
+
+
+def test_memory_over_time_is_shown_at_equal_steps_with_its_growth() -> None:
+    def course(engine: str, mb: list[tuple[float, int]]) -> Course:
+        memory = [(at, size * 10**6) for at, size in mb]
+        return Course(engine=engine, committed_per_s=2_990.0, p50_ms=41.0, lost=0, memory=memory)
+
+    flat = course("ours", [(float(second), 100) for second in range(601)])
+    leaking = course("theirs", [(float(second), second) for second in range(601)])
+    assert flat.growth == 1.0 and leaking.growth == pytest.approx(1.5)
+    shown = memory_table([flat, leaking], 3_000.0)
+    assert "| ours | 2,990 | 41.0 | 100 | 100 | 100 | 100 | 100 | 100 | 1.00 |" in shown
+    assert "| theirs | 2,990 | 41.0 | 100 | 200 | 300 | 400 | 500 | 600 | 1.50 |" in shown
