@@ -27,6 +27,8 @@ TICK_S: Final = 0.005
 """What fell due since the last tick goes to one node as one batch; the nodes take turns."""
 PAUSE_S: Final = 0.1
 """One at a time: the next follows the last after at most so long, at random, the same for everybody."""
+PATIENCE_S: Final = 10.0
+"""One at a time: one that is not final by then counts as lost, and the next goes."""
 DRAIN_S: Final = 6.0
 BIN_MS: Final = 100
 _READY_S: Final = 180.0
@@ -208,7 +210,7 @@ class _Run:
             while place[0] in self._due_ns:
                 self._changed.clear()
                 try:
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(PATIENCE_S):
                         await self._changed.wait()
                 except TimeoutError:
                     break
@@ -247,7 +249,8 @@ class Load:
         self._results: Any = context.Queue()
         arguments = (msgspec.msgpack.encode(order), self._ready, self._go, self._results)
         self._process: BaseProcess = context.Process(target=_process, args=arguments)
-        self._timeout_s = order.seconds + DRAIN_S + _READY_S
+        one_by_one_s = order.count * PATIENCE_S if order.mode == "single" else 0.0
+        self._timeout_s = order.seconds + one_by_one_s + DRAIN_S + _READY_S
         self._process.start()
         if not self._ready.wait(_READY_S):
             self._process.kill()
