@@ -18,7 +18,6 @@ from typing import Final
 import msgspec
 
 from consensus.block import Block
-from consensus.codec import encode
 from consensus.effects import (
     Behind,
     Broadcast,
@@ -56,7 +55,6 @@ from consensus.types import Digest, ReplicaId, View
 from node.block_rules import InvalidBlock
 from node.driver_ports import Observer, Outgoing
 from node.executor import Executor
-from node.frames import Channel
 from node.inbox import Inbox
 from node.link import steady_ms
 from node.mempool import Mempool, Pending
@@ -133,7 +131,7 @@ class Driver:
         self._persists: list[Persist | PersistBlock] = []
         self._commits: list[Commit] = []
         self._forgets: list[Forget] = []
-        self._sends: list[tuple[ReplicaId | None, bytes]] = []
+        self._sends: list[tuple[ReplicaId | None, Message]] = []
         self._is_state_behind = False
         """Among the commits is a block that was not executed before it was final."""
         self._is_work_new = True
@@ -241,9 +239,9 @@ class Driver:
             case Persist() | PersistBlock():
                 self._persists.append(effect)
             case Broadcast(message=message):
-                self._sends.append((None, encode(message)))
+                self._sends.append((None, message))
             case Send(to=to, message=message):
-                self._sends.append((to, encode(message)))
+                self._sends.append((to, message))
             case SetTimer(timer=timer, delay_ms=delay_ms):
                 self._set_timer(timer, delay_ms)
             case CancelTimer(timer=timer):
@@ -381,11 +379,11 @@ class Driver:
                 self._settle_timer = asyncio.get_running_loop().call_later(_SETTLE_S, self._settle_soon)
             if any(isinstance(persist, Persist) and persist.key == PARTICIPATION for persist in persists):
                 self._observer.may_speak()
-        for to, payload in sends:
+        for to, message in sends:
             if to is None:
-                self._outgoing.broadcast(Channel.CONSENSUS, payload)
+                self._outgoing.broadcast(message)
             else:
-                self._outgoing.send(to, Channel.CONSENSUS, payload)
+                self._outgoing.send(to, message)
         for commit in commits:
             self._commit(commit)
         if forgets:

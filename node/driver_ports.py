@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from consensus.messages import Evidence
+from consensus.messages import Evidence, Message
 from consensus.types import Height, ReplicaId, View
 from node.executor import Committed
-from node.frames import Channel
 
 
 class Outgoing(Protocol):
-    """The part of the transport that carries consensus messages."""
+    """What carries consensus messages to peers."""
 
-    def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool: ...
+    def send(self, replica: ReplicaId, message: Message) -> None: ...
 
-    def broadcast(self, channel: Channel, payload: bytes) -> None: ...
+    def broadcast(self, message: Message) -> None: ...
 
     def misbehaved(self, replica: ReplicaId, reason: str) -> None: ...
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Annotated, Final
 
@@ -112,11 +112,16 @@ LIMITS: Final = {
 }
 
 
+Split = Callable[[bytes], tuple[bytes, bytes]]
+"""A message -> what of it is urgent, and the rest, as messages; b"" for nothing."""
+
+
 class Outbox:
     """Messages waiting for one peer. `put` never waits; `take` gives the next frame's messages."""
 
     def __init__(self) -> None:
-        self._queues: dict[Channel, deque[bytes]] = {channel: deque() for channel in Channel}
+        # By whose turn it is; a message may be in the line of another channel than its own.
+        self._queues: dict[Channel, deque[tuple[Channel, bytes]]] = {channel: deque() for channel in Channel}
         self._sizes = dict.fromkeys(Channel, 0)
         self._filled = asyncio.Event()
         self.dropped = dict.fromkeys(Channel, 0)
@@ -127,23 +132,33 @@ class Outbox:
         if queue and (len(queue) >= limit.messages or self._sizes[channel] + len(payload) > limit.size):
             self.dropped[channel] += 1
             return False
-        queue.append(payload)
+        queue.append((channel, payload))
         self._sizes[channel] += len(payload)
         self._filled.set()
         return True
+
+    def hurry(self, channel: Channel, split: Split) -> None:
+        """Let parts of what waits on `channel` go before what is said on CONSENSUS from now on."""
+        waiting, self._queues[channel] = self._queues[channel], deque()
+        self._sizes[channel] = 0
+        for _, payload in waiting:
+            for line, part in zip((Channel.CONSENSUS, channel), split(payload), strict=True):
+                if part:
+                    self._queues[line].append((channel, part))
+                    self._sizes[line] += len(part)
 
     async def take(self) -> list[tuple[Channel, bytes]]:
         """Wait for messages; those of higher channels come first, in order within each."""
         await self._filled.wait()
         messages: list[tuple[Channel, bytes]] = []
         size = 0
-        for channel, queue in self._queues.items():
+        for line, queue in self._queues.items():
             while queue and len(messages) < MAX_MESSAGES_PER_FRAME:
-                if messages and size + len(queue[0]) > MERGED_BYTES:
+                if messages and size + len(queue[0][1]) > MERGED_BYTES:
                     return messages
-                payload = queue.popleft()
+                channel, payload = queue.popleft()
                 size += len(payload)
-                self._sizes[channel] -= len(payload)
+                self._sizes[line] -= len(payload)
                 messages.append((channel, payload))
         if not any(self._queues.values()):
             self._filled.clear()

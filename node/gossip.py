@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
+from functools import cached_property
+from itertools import chain
 from typing import Annotated, Final
 
 import msgspec
 
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
-from node.claims.transaction import MAX_TRANSACTION_BYTES
+from node.claims.transaction import MAX_TRANSACTION_BYTES, id_of
+from node.frames import Split
 
 BATCH_BYTES: Final = 128 * 1024
 """A batch is sent when it holds this much, or at the end of the event loop's turn."""
@@ -32,6 +35,14 @@ _TURN_NS: Final = 8_000_000
 """The event loop is given back after so long: a vote waits for it at most."""
 _BACKLOG_BYTES: Final = 8 * 1024 * 1024
 """Of one peer, waiting to be checked."""
+
+_SPLIT_BYTES: Final = 4 * 1024 * 1024
+"""Of batches looked through for one proposal: some 2 ms."""
+_SEARCH: Final = 65_536
+"""Work of one search at most, in looks into a table: some 4 ms."""
+_BATCH_COST: Final = 8
+_HASH_COST: Final = 8
+"""Looks that a batch, and a transaction whose id is not known yet, cost."""
 
 _Batch = Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_BATCH_TRANSACTIONS)]
 _decoder: Final = msgspec.msgpack.Decoder(_Batch)
@@ -51,7 +62,29 @@ def decode_batch(payload: bytes) -> list[bytes]:
         raise DecodeError(f"not a batch of transactions: {error}") from None
 
 
-class _Told(msgspec.Struct, eq=False):
+def splitter(wanted: Set[bytes]) -> Split:
+    """Takes `wanted` transactions out of batches. Of the first that it sees only: what a block takes waits longest."""
+    done: dict[int, tuple[bytes, tuple[bytes, bytes]]] = {}  # by identity: the same batch waits for every peer
+    left = _SPLIT_BYTES
+
+    def split(payload: bytes) -> tuple[bytes, bytes]:
+        nonlocal left
+        if id(payload) not in done:
+            parts = b"", payload
+            left -= len(payload)
+            if left >= 0 and len(payload) <= MAX_BATCH_BYTES:
+                raws = decode_batch(payload)
+                urgent = [raw for raw in raws if raw in wanted]
+                if urgent:
+                    rest = [raw for raw in raws if raw not in wanted]
+                    parts = encode_batch(urgent), encode_batch(rest) if rest else b""
+            done[id(payload)] = payload, parts
+        return done[id(payload)][1]
+
+    return split
+
+
+class _Told(msgspec.Struct, eq=False, dict=True):
     """Transactions of one peer that wait to be taken in."""
 
     raws: list[bytes]
@@ -60,6 +93,14 @@ class _Told(msgspec.Struct, eq=False):
     is_begun: bool = False
     ahead: asyncio.Future[list[bool]] | None = None
     """What was begun, if anything."""
+
+    @property
+    def is_hashed(self) -> bool:
+        return "by_id" in self.__dict__
+
+    @cached_property
+    def by_id(self) -> dict[bytes, bytes]:
+        return {id_of(raw): raw for raw in self.raws}
 
 
 class Gossip:
@@ -98,14 +139,15 @@ class Gossip:
             if self._outgoing and (
                 self._outgoing_bytes + len(raw) > BATCH_BYTES or len(self._outgoing) >= MAX_BATCH_TRANSACTIONS
             ):
-                self._flush()
+                self.flush()
             self._outgoing.append(raw)
             self._outgoing_bytes += len(raw)
         if self._outgoing and not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Tell now what waits for the end of this turn."""
         self._is_scheduled = False
         if self._outgoing:
             raws, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
@@ -130,6 +172,21 @@ class Gossip:
     def waiting(self, most: int) -> int:
         """Transactions of peers that wait to be checked; of each peer, who may be lying, at most so many count."""
         return sum(min(count, most) for count in self._waiting.values())
+
+    def find(self, ids: Set[bytes]) -> dict[bytes, bytes]:
+        """Transactions with these ids that peers have told and that wait to be checked: no signature of them has
+        been. A long line is not searched to its end."""
+        found: dict[bytes, bytes] = {}
+        left = _SEARCH
+        for batch in chain.from_iterable(self._incoming.values()):
+            if len(found) == len(ids):
+                break
+            count = len(batch.raws)
+            left -= _BATCH_COST + min(count, len(ids)) + (0 if batch.is_hashed else _HASH_COST * count)
+            if left < 0:
+                break
+            found.update((id, batch.by_id[id]) for id in batch.by_id.keys() & ids)
+        return found
 
     async def run(self) -> None:
         """Check what peers sent, slice by slice, for ever. Peers take turns, batch by batch."""

@@ -30,8 +30,9 @@ from node.crypto import SigningKey, verify
 from node.errors import PeerError
 from node.frames import Seal
 
-VERSION: Final = 2
-"""Of all that peers say to each other, the headers in their messages included. 2: a header has a transaction count."""
+VERSION: Final = 3
+"""Of all that peers say to each other, the headers in their messages included. 2: a header has a transaction count.
+3: proposals may be compact."""
 MAX_HANDSHAKE_BYTES: Final = 1_024
 _FRESH_BYTES: Final = 32
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -118,7 +118,7 @@ class Mempool:
         self._used: dict[bytes, tuple[int, int]] = {}  # sender -> (transactions, bytes)
         self._expiry: list[tuple[int, int, bytes]] = []  # heap of (valid_until_ms, arrival, id); may hold departed ids
         self._departed: OrderedDict[bytes, Departure] = OrderedDict()
-        self._early: dict[bytes, dict[bytes, None]] = {}  # sender -> raws in order of arrival
+        self._early: dict[bytes, dict[bytes, bytes]] = {}  # sender -> raw -> id, in order of arrival
         self._early_count = 0
         self._arrivals = 0
         self.size_bytes = 0
@@ -139,6 +139,14 @@ class Mempool:
 
     def get(self, id: bytes) -> Pending | None:
         return self._pool.get(id)
+
+    def raws(self, ids: Iterable[bytes]) -> list[bytes | None]:
+        """The bytes of those that wait here, in order."""
+        return [None if pending is None else pending.raw for pending in map(self._pool.get, ids)]
+
+    def early(self) -> Iterator[tuple[bytes, bytes]]:
+        """What peers told too early and was put aside, with its ids; rightly signed."""
+        return ((id, raw) for waiting in self._early.values() for raw, id in waiting.items())
 
     def is_taken(self, sender: bytes, sequence: int) -> bool:
         """Does a waiting transaction of this sender have this sequence?"""
@@ -269,7 +277,7 @@ class Mempool:
             if from_peer and code is ResultCode.SEQUENCE_TOO_HIGH:
                 if not self._is_signed(arrival, transaction):
                     return _rejected(id, ResultCode.BAD_SIGNATURE, describe(ResultCode.BAD_SIGNATURE)), None
-                self._put_aside(transaction.sender, raw)
+                self._put_aside(transaction, raw)
             # A transaction that is on the chain fails as a replay: say so instead.
             if code in _REPLAY_CODES and self._find_committed(id) is not None:
                 return Submission(id=id, status="committed"), None
@@ -285,11 +293,11 @@ class Mempool:
         self._insert(pending, slot)
         return Submission(id=id, status="pending"), pending
 
-    def _put_aside(self, sender: bytes, raw: bytes) -> None:
+    def _put_aside(self, transaction: Transaction, raw: bytes) -> None:
         if self._early_count < EARLY_MAX and len(raw) <= EARLY_BYTES:
-            waiting = self._early.setdefault(sender, {})
+            waiting = self._early.setdefault(transaction.sender, {})
             self._early_count += raw not in waiting
-            waiting[raw] = None
+            waiting[raw] = transaction.id
 
     def retry_early(self, senders: Iterable[bytes], chain_ms: int, steady_ms: int) -> int:
         """Take in again what came too early from these senders; answers how many are in the pool now."""

@@ -21,9 +21,8 @@ from typing import Any
 import msgspec
 
 from consensus.block import Block
-from consensus.codec import decode_message
 from consensus.errors import InvariantBroken
-from consensus.messages import BlockRequest, CommitCertificate
+from consensus.messages import CommitCertificate
 from consensus.replica import Replica, ReplicaConfig
 from consensus.types import ReplicaId
 from node import status
@@ -35,6 +34,7 @@ from node.claims.results import ResultCode
 from node.claims.transaction import Transaction
 from node.clock import ChainClock
 from node.config import Config
+from node.consensus_channel import consensus_channel
 from node.crypto import VoteVerifier
 from node.driver import Driver, DriverSettings
 from node.duplicates.node_part import duplicates_service
@@ -47,7 +47,6 @@ from node.fate import Fate, fate_of
 from node.frames import Channel
 from node.genesis import domain, genesis_header, genesis_state_root, load_genesis, member_set
 from node.gossip import Gossip
-from node.guard import RequestGuard
 from node.intake import Intake
 from node.jury_proofs import Proofs
 from node.keyfile import PassphraseSource, find_passphrase, is_sealed, is_unused, read_key
@@ -118,7 +117,6 @@ class Node:
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Any] = []
-        self._requests = RequestGuard()
         self._is_open = False
 
     def _check_peers(self) -> None:
@@ -240,6 +238,7 @@ class Node:
         )
         self.mempool.on_the_way = self.intake.on_the_way
         self.duplicates = duplicates_service(self, self._key)
+        self.words = consensus_channel(self)
         self.driver = Driver(
             replica=self.replica,
             executor=self.executor,
@@ -248,7 +247,7 @@ class Node:
             next_deadline_ms=lambda: self.application.next_deadline_ms(self.state.view()),
             chain_now_ms=self.clock.now_ms,
             real_ms_until=self.clock.real_ms_until,
-            outgoing=self.transport,
+            outgoing=self.words,
             observer=NodeObserver(self),
             settings=DriverSettings(
                 block_transactions=config.consensus.block_transactions, block_bytes=config.consensus.block_bytes
@@ -388,18 +387,14 @@ class Node:
 
     def peer_disconnected(self, replica: ReplicaId, reason: str) -> None:
         self.sync.disconnected(replica)
+        self.words.disconnected(replica)
 
     def peer_failed(self, error: Exception) -> None:
         self._fail(error, "serving a peer")
 
     async def peer_message(self, replica: ReplicaId, channel: Channel, payload: bytes) -> None:
         if channel is Channel.CONSENSUS:
-            message = decode_message(payload)
-            if isinstance(message, BlockRequest) and not self._requests.allows(replica, steady_ms()):
-                if self._requests.is_flood(replica):
-                    self.transport.misbehaved(replica, "asks for blocks faster than it can need them")
-                return
-            await self.driver.inbox.post_received(replica, message, len(payload))
+            await self.words.received(replica, payload)
         elif channel is Channel.TRANSACTIONS:
             self.gossip.received(replica, payload)
         elif channel is Channel.DUPLICATES:

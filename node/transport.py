@@ -23,7 +23,7 @@ from aiohttp import web
 from consensus.quorum import MemberSet
 from consensus.types import Digest, PublicKey, ReplicaId
 from node.crypto import SigningKey
-from node.frames import MAX_FRAME_BYTES, TAG_BYTES, Channel
+from node.frames import MAX_FRAME_BYTES, TAG_BYTES, Channel, Split
 from node.guard import HandshakeGuard, Penalties
 from node.handshake import Acceptor, Dialer, Refusal
 from node.link import Link, Socket, cut, steady_ms
@@ -158,6 +158,12 @@ class Transport:
     def broadcast(self, channel: Channel, payload: bytes) -> None:
         for replica in self.connected():
             self.send(replica, channel, payload)
+
+    def hurry(self, replica: ReplicaId, channel: Channel, split: Split) -> None:
+        """As `Outbox.hurry`, of what waits for a peer."""
+        peer = self.peers.get(replica)
+        if peer is not None and peer.link is not None:
+            peer.link.outbox.hurry(channel, split)
 
     # Faults and discipline
 

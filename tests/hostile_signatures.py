@@ -41,6 +41,13 @@ def _encoded(scalar: int) -> bytes:
     return (scalar % ORDER).to_bytes(32, "little")
 
 
+def sign_again(seed: bytes, message: bytes, nonce: int) -> bytes:
+    """A valid signature of the key with this seed, and another one for each nonce."""
+    scalar = int.from_bytes(nacl.bindings.crypto_sign_ed25519_sk_to_curve25519(SigningKey(seed)._secret), "little")
+    r = _times_base(_encoded(nonce))
+    return r + _encoded(nonce + challenge(r, SigningKey(seed).public, message) * scalar)
+
+
 class Hostile:
     """A source of such signatures. The same seed gives the same ones."""
 

@@ -209,6 +209,11 @@ def decode_transaction(data: bytes) -> Transaction:
     return transaction
 
 
+def id_of(data: bytes) -> bytes:
+    """The id of the transaction that `data` holds, if it holds one: nothing is decoded or checked."""
+    return sha256(_SIGNED_PREFIX + data[1:-_SIGNATURE_BYTES]).digest()
+
+
 def encode_transaction(transaction: Transaction) -> bytes:
     """Canonical bytes, as sent and stored."""
     return encode(transaction)

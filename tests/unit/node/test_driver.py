@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from consensus.block import Block, Header
-from consensus.codec import decode_message
 from consensus.effects import (
     Broadcast,
     Build,
@@ -38,9 +37,10 @@ from consensus.events import (
     TimerFired,
     WorkChanged,
 )
-from consensus.messages import BlockRequest, CommitCertificate, Proposal, Status, ViewChange, Vote
+from consensus.messages import BlockRequest, CommitCertificate, Message, Proposal, Status, ViewChange, Vote
 from consensus.types import Digest, Height, ReplicaId, View
 from node.block_rules import InvalidBlock
+from node.compact import CompactProposal, decode_peer_message
 from node.driver import Driver, DriverSettings
 from node.errors import StoreError
 from node.frames import Channel
@@ -116,12 +116,11 @@ class Bench:
         self.log.append(("write", promises, len(list(commits))))
         return promises > 0
 
-    def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
-        self.log.append(("send", replica, decode_message(payload)))
-        return True
+    def send(self, replica: ReplicaId, message: Message) -> None:
+        self.log.append(("send", replica, message))
 
-    def broadcast(self, channel: Channel, payload: bytes) -> None:
-        self.log.append(("broadcast", decode_message(payload)))
+    def broadcast(self, message: Message) -> None:
+        self.log.append(("broadcast", message))
 
     def misbehaved(self, replica: ReplicaId, reason: str) -> None:
         self.log.append(("misbehaved", replica, reason))
@@ -422,26 +421,28 @@ async def test_no_word_of_a_real_node_leaves_before_it_is_in_its_journal(tmp_pat
     """Every vote, proposal and view change is found in the journal on disk at the moment it is sent."""
     async with running(tmp_path, view_timeout_ms=300) as cluster:
         checked = 0
+        compact: set[bool] = set()
         for node in cluster.nodes.values():
-            real = node.transport.broadcast
+            real = node.transport.send
 
-            def check(channel: Channel, payload: bytes, node: Any = node, real: Any = real) -> None:
+            def check(to: ReplicaId, channel: Channel, payload: bytes, node: Any = node, real: Any = real) -> None:
                 nonlocal checked
-                message = decode_message(payload) if channel is Channel.CONSENSUS else None
-                vote = message.vote if isinstance(message, Proposal) else message
+                message = decode_peer_message(payload) if channel is Channel.CONSENSUS else None
+                vote = message.vote if isinstance(message, (Proposal, CompactProposal)) else message
                 if isinstance(vote, (Vote, ViewChange)) and vote.replica == node.id:
                     kept = node.blocks.journal().values()
                     assert any(vote.signature in value for value in kept), f"{vote} was said before it was kept"
                     checked += 1
-                real(channel, payload)
+                    compact.add(isinstance(message, CompactProposal))
+                real(to, channel, payload)
 
-            node.transport.broadcast = check  # type: ignore[method-assign]
-        transactions = [cluster.enrol(0) for _ in range(5)]
+            node.transport.send = check  # type: ignore[method-assign, assignment]
+        transactions = [cluster.enrol(0) for _ in range(30)]
         await cluster.submit("b", transactions)
         await cluster.nodes["b"].wait_final([t.id for t in transactions], 20)
         await cluster.stop("a")
         more = [cluster.enrol(1)]
         await cluster.submit("b", more)
         assert (await cluster.nodes["b"].wait_final([more[0].id], 20))[0].state == "committed"
-        assert checked > 10
+        assert checked > 30 and compact == {True, False}
         assert {node.failure for node in cluster.nodes.values()} == {None}

@@ -9,8 +9,10 @@ import pytest
 
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
-from node.gossip import BATCH_BYTES, PORTION, SLICE, Gossip, decode_batch, encode_batch
+from node.claims.transaction import id_of
+from node.gossip import BATCH_BYTES, PORTION, SLICE, Gossip, decode_batch, encode_batch, splitter
 from tests.unit.node.nodes import until
+from tests.unit.node.proposals import fake
 
 
 class Wire:
@@ -121,3 +123,51 @@ async def test_batches_wait_for_what_was_begun_and_stay_in_order() -> None:
     assert [raw for part in wire.taken for raw in part] == [b"a", b"b", b"d", b"c", *many]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_waits_for_the_end_of_the_turn_can_be_told_at_once() -> None:
+    wire = Wire()
+    wire.gossip.tell([b"1"])
+    wire.gossip.flush()
+    assert wire.told == [[b"1"]]
+    wire.gossip.tell([b"2"])
+    await asyncio.sleep(0)
+    assert wire.told == [[b"1"], [b"2"]]
+
+
+async def test_what_waits_to_be_checked_is_found_by_id_until_it_is() -> None:
+    wire = Wire()
+    raws = [fake(number) for number in range(100)]
+    wire.gossip.received(ReplicaId(1), encode_batch(raws[:60]))
+    wire.gossip.received(ReplicaId(2), encode_batch(raws[60:]))
+    wanted = {id_of(raw): raw for raw in (raws[3], raws[70])}
+    assert wire.gossip.find(wanted.keys() | {bytes(32)}) == wanted
+    running = asyncio.ensure_future(wire.gossip.run())
+    await until(lambda: wire.gossip.waiting(1_000) == 0, "checked")
+    await asyncio.sleep(0)
+    assert wire.gossip.find(wanted.keys()) == {}
+    running.cancel()
+
+
+async def test_search_of_a_long_line_is_bounded_and_the_next_one_comes_further() -> None:
+    wire = Wire()
+    raws = [fake(number, size=100) for number in range(16_000)]
+    for start in range(0, len(raws), 1_000):
+        wire.gossip.received(ReplicaId(1), encode_batch(raws[start : start + 1_000]))
+    last = {id_of(raws[-1])}
+    searches = 0
+    while not wire.gossip.find(last):
+        searches += 1
+        assert searches < 5
+    assert searches
+
+
+def test_batches_are_split_in_what_a_block_has_and_the_rest() -> None:
+    raws = [fake(number) for number in range(10)]
+    split = splitter({raws[1], raws[2]})
+    mixed, other, only = encode_batch(raws[:4]), encode_batch(raws[4:]), encode_batch([raws[2]])
+    assert split(mixed) == (encode_batch(raws[1:3]), encode_batch([raws[0], raws[3]]))
+    assert split(mixed) is split(mixed), "the same for every peer"
+    assert split(other) == (b"", other) and split(only) == (only, b"")
+    many = [encode_batch([bytes([number]) * BATCH_BYTES, raws[1]]) for number in range(40)]
+    assert 20 < sum(bool(split(batch)[0]) for batch in many) < 40, "not all of a long line is looked through"

@@ -197,6 +197,18 @@ def test_what_comes_early_from_a_peer_is_put_aside_until_its_sender_moves_on() -
     assert pool.mempool._early_count == EARLY_MAX
 
 
+def test_bytes_are_found_by_id_and_those_put_aside_apart() -> None:
+    pool = Pool()
+    here, early, unknown = transaction(0, 1), transaction(1, 1_025), transaction(2, 1)
+    pool.add(raw(0, 1), raw(1, 1_025), from_peer=True)
+    assert pool.mempool.raws([unknown.id, here.id, early.id]) == [None, raw(0, 1), None]
+    assert list(pool.mempool.early()) == [(early.id, raw(1, 1_025))]
+    pool.commit(transaction(1, 1))
+    pool.mempool.retry_early([KEYS[1].public], 1, 0)
+    assert list(pool.mempool.early()) == []
+    assert pool.mempool.raws([early.id]) == [raw(1, 1_025)]
+
+
 def test_admissible_drops_what_the_ledger_ruled_out_but_not_what_may_still_come() -> None:
     pool = Pool()
     pool.add(raw(0, 1), raw(1, 1))

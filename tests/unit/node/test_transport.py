@@ -303,6 +303,27 @@ async def test_outbox_sends_higher_channels_first_and_merges() -> None:
     assert await waiting == [(Channel.CONTROL, b"p")]
 
 
+async def test_outbox_lets_part_of_a_channel_go_before_what_is_said_next() -> None:
+    outbox = Outbox()
+    outbox.put(Channel.CONSENSUS, b"c1")
+    for payload in (b"wait", b"Urgent", b"Half,half"):
+        outbox.put(Channel.TRANSACTIONS, payload)
+    before = outbox.queued_bytes
+    parts = {b"wait": (b"", b"wait"), b"Urgent": (b"Urgent", b""), b"Half,half": (b"Half", b",half")}
+    outbox.hurry(Channel.TRANSACTIONS, lambda payload: parts[payload])
+    outbox.put(Channel.CONSENSUS, b"c2")
+    assert outbox.queued_bytes == before + 2
+    assert await outbox.take() == [
+        (Channel.CONSENSUS, b"c1"),
+        (Channel.TRANSACTIONS, b"Urgent"),
+        (Channel.TRANSACTIONS, b"Half"),
+        (Channel.CONSENSUS, b"c2"),
+        (Channel.TRANSACTIONS, b"wait"),
+        (Channel.TRANSACTIONS, b",half"),
+    ]
+    assert outbox.queued_bytes == 0
+
+
 def test_outbox_is_bounded_per_channel() -> None:
     outbox = Outbox()
     limit = LIMITS[Channel.SYNC]
