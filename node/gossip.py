@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from functools import cached_property
 from itertools import chain
 from typing import Annotated, Final
@@ -50,6 +50,20 @@ _decoder: Final = msgspec.msgpack.Decoder(_Batch)
 
 def encode_batch(raws: Sequence[bytes]) -> bytes:
     return msgspec.msgpack.encode(list(raws))
+
+
+def in_batches(raws: Iterable[bytes]) -> Iterator[bytes]:
+    """Messages with these transactions, none larger than a peer takes."""
+    batch: list[bytes] = []
+    size = 0
+    for raw in raws:
+        if batch and (size + len(raw) > BATCH_BYTES or len(batch) >= MAX_BATCH_TRANSACTIONS):
+            yield encode_batch(batch)
+            batch, size = [], 0
+        batch.append(raw)
+        size += len(raw)
+    if batch:
+        yield encode_batch(batch)
 
 
 def decode_batch(payload: bytes) -> list[bytes]:
@@ -121,7 +135,6 @@ class Gossip:
         self._take_in = take_in
         self._begin = begin
         self._outgoing: list[bytes] = []
-        self._outgoing_bytes = 0
         self._is_scheduled = False
         self._incoming: dict[ReplicaId, deque[_Told]] = {}
         self._turns: deque[ReplicaId] = deque()  # peers with batches waiting, whose turn is next first
@@ -135,13 +148,7 @@ class Gossip:
 
     def tell(self, raws: Sequence[bytes]) -> None:
         """Tell every peer, together with what else comes in the same turn of the event loop."""
-        for raw in raws:
-            if self._outgoing and (
-                self._outgoing_bytes + len(raw) > BATCH_BYTES or len(self._outgoing) >= MAX_BATCH_TRANSACTIONS
-            ):
-                self.flush()
-            self._outgoing.append(raw)
-            self._outgoing_bytes += len(raw)
+        self._outgoing += raws
         if self._outgoing and not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
@@ -149,9 +156,9 @@ class Gossip:
     def flush(self) -> None:
         """Tell now what waits for the end of this turn."""
         self._is_scheduled = False
-        if self._outgoing:
-            raws, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
-            self._broadcast(encode_batch(raws))
+        raws, self._outgoing = self._outgoing, []
+        for payload in in_batches(raws):
+            self._broadcast(payload)
 
     def received(self, replica: ReplicaId, payload: bytes) -> None:
         """A peer's batch, queued to be checked. Raises DecodeError."""

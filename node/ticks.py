@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from node.frames import Channel
-from node.gossip import SLICE, encode_batch
+from node.gossip import in_batches
 from node.link import steady_ms
 
 if TYPE_CHECKING:
@@ -53,13 +53,12 @@ class Ticks:
         in_flight = self._node.driver.in_flight()
         waiting = self._node.watch.stuck(in_flight, now_ms) if is_active else self._node.watch.unheard(now_ms)
         stuck = [p for p in waiting if self._node.mempool.admissible(p, self._node.clock.now_ms())]
-        for start in range(0, len(stuck), SLICE):
-            payload = encode_batch([pending.raw for pending in stuck[start : start + SLICE]])
+        for payload in in_batches(pending.raw for pending in stuck):
             if is_active:
                 self._node.transport.send(self._node.replica.primary, Channel.TRANSACTIONS, payload)
             else:
                 self._node.transport.broadcast(Channel.TRANSACTIONS, payload)
-            self._node.counters["forwarded"] += len(stuck[start : start + SLICE])
+        self._node.counters["forwarded"] += len(stuck)
         if not is_active:
             return
         reason = self._node.watch.suspicion(in_flight, self._node.clock.now_ms, now_ms)

@@ -9,8 +9,18 @@ import pytest
 
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
-from node.claims.transaction import id_of
-from node.gossip import BATCH_BYTES, PORTION, SLICE, Gossip, decode_batch, encode_batch, splitter
+from node.claims.transaction import MAX_TRANSACTION_BYTES, id_of
+from node.gossip import (
+    BATCH_BYTES,
+    MAX_BATCH_TRANSACTIONS,
+    PORTION,
+    SLICE,
+    Gossip,
+    decode_batch,
+    encode_batch,
+    in_batches,
+    splitter,
+)
 from tests.unit.node.nodes import until
 from tests.unit.node.proposals import fake
 
@@ -46,6 +56,14 @@ async def test_batches_are_bounded_in_bytes() -> None:
     wire.gossip.tell([half, half, half, bytes(256 * 1024)])
     await asyncio.sleep(0)
     assert [len(batch) for batch in wire.told] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 200, 64 * 1024, MAX_TRANSACTION_BYTES])
+def test_batches_are_never_larger_than_a_peer_takes(size: int) -> None:
+    """What is forwarded to a primary too: a batch that its receiver refuses would cost the connection."""
+    raws = [bytes(size) for _ in range(MAX_BATCH_TRANSACTIONS + 5 if size < 1_000 else 32)]
+    assert [raw for payload in in_batches(raws) for raw in decode_batch(payload)] == raws
+    assert list(in_batches([])) == []
 
 
 async def test_peers_batches_are_taken_in_slices_and_in_order() -> None:
