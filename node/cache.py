@@ -7,29 +7,26 @@ on most hits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-def _one(key: object, value: object) -> int:
-    return 1
-
-
 class GenerationCache(Generic[K, V]):
-    """Holds at most `limit` weight, which `weigh` tells of key and value (1 each by default). Values are never None.
+    """Holds at most `limit` weight, which `weigh` tells of many values (1 each by default). Values are never None.
 
-    What is put twice weighs twice until it is old: the bound holds, and nothing is subtracted on the way.
+    What is put again weighs once: else pages that every block changes would crowd out those that few do.
     """
 
-    def __init__(self, limit: int, weigh: Callable[[K, V], int] = _one) -> None:
+    def __init__(self, limit: int, weigh: Callable[[Collection[V]], int] = len) -> None:
         self._half = max(1, limit // 2)
         self._weigh = weigh
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
         self._weight = 0
+        """Of the young."""
 
     def get(self, key: K) -> V | None:
         value = self._young.get(key)
@@ -42,30 +39,32 @@ class GenerationCache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Remember a value; one too heavy for the cache is not kept."""
-        weight = self._weigh(key, value)
-        if weight > self._half:
-            self.discard(key)
-            return
-        self._make_room(weight)
-        self._young[key] = value
+        self.put_many({key: value})
 
-    def put_many(self, entries: Mapping[K, V], weight: int) -> None:
-        """Remember many at once; `weight` is that of all of them together."""
+    def put_many(self, entries: Mapping[K, V]) -> None:
+        """Remember many at once."""
+        weight = self._weigh(entries.values())
         if weight > self._half:
             for key, value in entries.items():
-                self.put(key, value)
+                if len(entries) == 1:
+                    self.discard(key)
+                else:
+                    self.put(key, value)
             return
-        self._make_room(weight)
-        self._young.update(entries)
-
-    def _make_room(self, weight: int) -> None:
-        if self._weight + weight > self._half:
-            self._old, self._young, self._weight = self._young, {}, 0
-        self._weight += weight
+        young = self._young
+        replaced = [value for value in map(young.get, entries) if value is not None]
+        heavier = weight - self._weigh(replaced) if replaced else weight
+        if self._weight + heavier > self._half:
+            self._old, self._young, self._weight = young, dict(entries), weight
+        else:
+            young.update(entries)
+            self._weight += heavier
 
     def discard(self, key: K) -> None:
-        self._young.pop(key, None)
         self._old.pop(key, None)
+        value = self._young.pop(key, None)
+        if value is not None:
+            self._weight -= self._weigh((value,))
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

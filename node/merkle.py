@@ -2,9 +2,12 @@
 
 The state trie maps position = SHA-256(key) to SHA-256(record). Its leaves are pages of up to 32 entries,
 because in Python the number of calls costs, not the bytes hashed: one page and four wide inner nodes per
-update instead of twenty small ones, and one LevelDB row per page. A page that outgrows 32 entries is split
-by the next hex digit of the position; a node whose subtree shrinks to 32 is a page again. So the shape, and
-with it the root, is a function of the contents alone, whatever the history. Bytes: docs/protocol.md.
+update instead of twenty small ones. A page that outgrows 32 entries is split by the next hex digit of the
+position; a node whose subtree shrinks to 32 is a page again. So the shape, and with it the root, is a function
+of the contents alone, whatever the history. Bytes: docs/protocol.md.
+
+On the disk the entries are rows of their own, in the order of their positions: a page is a run of them. An update
+writes the entries that it changes and not the pages that they lie on, which are some ten times as many bytes.
 
     page    sha256(0x00 || position || record hash || position || ...)   sorted by position; nothing = 32 zeros
     inner   sha256(0x01 || 16 child hashes)
@@ -15,9 +18,11 @@ A node is named by the hex digits that lead to it: "" is the top.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Final
 
 from consensus.merkle import rfc6962_root
@@ -30,6 +35,7 @@ __all__ = [
     "TrieUpdate",
     "entries",
     "missing",
+    "pages_of",
     "prove",
     "rebuild",
     "rfc6962_proof",
@@ -60,6 +66,8 @@ _DIGITS: Final = "0123456789abcdef"
 _OFFSET: Final = {digit: 1 + 32 * value for value, digit in enumerate(_DIGITS)}
 _NO_CHILDREN: Final = b"\1" + bytes(512)
 _ROOT_TAG: Final = b"weal/state/1\0"
+_AHEAD: Final = 512
+"""Entries read at a time while pages are cut; more than a page has, so that its end is always among them."""
 
 
 def root_of(top: bytes) -> bytes:
@@ -118,26 +126,27 @@ def _merged(page: bytes, items: list[_Item]) -> bytes:
 class TrieUpdate:
     """Applies the writes of one block at once: every changed page and inner node is hashed once.
 
-    The trie below is only read. `pages` and `inner` hold what changed afterwards: a page of b"" and an
-    inner node of None are gone. Use it for one `apply`.
+    The trie below is only read. `pages`, `inner` and `entries` hold what changed afterwards: a page of b"", and an
+    inner node or an entry of None, are gone. Use it for one `apply`.
     """
 
     def __init__(self, page: ReadPage, inner: ReadInner) -> None:
         self._page, self._inner = page, inner
         self.pages: dict[str, bytes] = {}
         self.inner: dict[str, Inner | None] = {}
+        self.entries: dict[bytes, bytes | None] = {}
+        """Record hash by position."""
         self.added = 0
         """Change of the number of records."""
 
     def apply(self, writes: Iterable[tuple[bytes, bytes | None]], top: bytes) -> bytes:
         """Hash of the top node after `writes` (key, record or None to remove it; each key once)."""
-        items: list[_Item] = []
+        entries = self.entries
         for key, record in writes:
-            position = sha256(key).digest()
-            items.append((position.hex(), position, None if record is None else sha256(record).digest()))
-        if not items:
+            entries[sha256(key).digest()] = None if record is None else sha256(record).digest()
+        if not entries:
             return top
-        items.sort()
+        items = [(position.hex(), position, entries[position]) for position in sorted(entries)]
         top, self.added = self._node("", items, 0, len(items), top)
         return top
 
@@ -230,28 +239,52 @@ def state_root(records: Iterable[tuple[bytes, bytes]]) -> bytes:
     return root_of(TrieUpdate(no_page, lambda name: None).apply(records, EMPTY))
 
 
+def _shared_digits(one: bytes, other: bytes) -> int:
+    """Hex digits that two positions have in common at their beginning."""
+    return MAX_DEPTH - ((int.from_bytes(one) ^ int.from_bytes(other)).bit_length() + 3) // 4
+
+
+def pages_of(entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """The pages, each with its name, of all entries (position, record hash) in order. Holds few of them at a time.
+
+    Raises ValueError for what is no entry.
+    """
+    source, ahead, at = iter(entries), list[tuple[bytes, bytes]](), 0
+    previous: bytes | None = None
+    while True:
+        if len(ahead) - at <= PAGE_ENTRIES:
+            more = list(islice(source, _AHEAD))
+            if not set(map(len, chain.from_iterable(more))) <= {32}:
+                raise ValueError("an entry has not 64 bytes")
+            ahead, at = ahead[at:] + more, 0
+            if not ahead:
+                return
+        first = ahead[at][0]
+        # The page before lies beside this one, and entry number 32 from here is too many for it: so its name is longer
+        # than what its first entry has in common with either.
+        depth = 0 if previous is None else _shared_digits(previous, first) + 1
+        if len(ahead) - at > PAGE_ENTRIES:
+            depth = max(depth, _shared_digits(first, ahead[at + PAGE_ENTRIES][0]) + 1)
+        name = first.hex()[:depth]
+        last = bytes.fromhex(name.ljust(MAX_DEPTH, "f"))
+        end = bisect_right(ahead, last, at, min(len(ahead), at + PAGE_ENTRIES), key=itemgetter(0))
+        yield name, b"".join(chain.from_iterable(ahead[at:end]))
+        previous, at = ahead[end - 1][0], end
+
+
 def rebuild(pages: Iterable[tuple[str, bytes]]) -> tuple[bytes, dict[str, Inner]]:
-    """Top hash and inner nodes for stored pages in the order of their names. Raises ValueError for what cannot be.
+    """Top hash and inner nodes for the pages that `pages_of` gives.
 
     Keeps the inner nodes and the path to the page it is at: no list of all pages, of which there may be millions.
-    The caller compares the root with the one it expects: that alone proves the pages complete and unchanged.
+    The caller compares the root with the one it expects: that alone proves the entries complete and unchanged.
     """
     inner: dict[str, Inner] = {}
     path = _OpenPath(inner)
-    top, previous = EMPTY, ""
     for name, page in pages:
-        if not page or len(page) % ENTRY_BYTES or len(page) > PAGE_BYTES:
-            raise ValueError(f"page {name or 'at the top'} has {len(page)} bytes")
-        if top != EMPTY or (previous and name.startswith(previous)):
-            raise ValueError(f"pages {previous or 'at the top'} and {name} overlap")
-        if name <= previous and previous:
-            raise ValueError(f"page {name or 'at the top'} comes after {previous}")
-        if name:
-            path.add(name, page)
-        else:
-            top = page_hash(page)
-        previous = name
-    return (path.close() if previous else top), inner
+        if not name:
+            return page_hash(page), inner
+        path.add(name, page)
+    return path.close(), inner
 
 
 class _OpenPath:
@@ -290,6 +323,8 @@ class _OpenPath:
 
     def close(self) -> bytes:
         """Hash of the top node, everything closed."""
+        if not any(self._counts):
+            return EMPTY
         while self._name:
             self._close_lowest()
         return self._close_lowest()

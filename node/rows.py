@@ -16,9 +16,10 @@ from consensus.types import Wire
 from node.errors import StoreError
 from node.leveldb import Database
 
-FORMAT: Final = 2
-"""Number of the layout of both databases and of the headers in them; another number is refused. 1: headers without a
-transaction count, and so with other digests. Such a chain cannot be continued in this format."""
+FORMATS: Final = {"blocks": 2, "vault": 2, "state": 3}
+"""Number of each database's layout and of the headers in it; another number is refused. 1: headers without a
+transaction count, and so with other digests. Such a chain cannot be continued in this format. State 2: rows for whole
+pages of the trie. It is computed again from the blocks."""
 
 META: Final = b"\x00"
 """Both databases: format, chain and purpose."""
@@ -26,7 +27,7 @@ META: Final = b"\x00"
 JOURNAL, BODY, CHAIN, OPEN, HEIGHT_OF = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
 # Tables of `state`.
 TIP: Final = b"\x10"
-_RECORD, _PAGE, _TRANSACTION, _RECEIPTS = b"\x11", b"\x12", b"\x13", b"\x14"
+_RECORD, _ENTRY, _TRANSACTION, _RECEIPTS = b"\x11", b"\x12", b"\x13", b"\x14"
 
 
 class Meta(Wire, frozen=True):
@@ -62,20 +63,17 @@ def all_records() -> tuple[bytes, bytes]:
     return _RECORD, table_end(_RECORD)
 
 
-def page_key(name: str) -> bytes:
-    """Row of a page: its hex digits filled up with zeros to 32 bytes, and how many there are."""
-    return _PAGE + bytes.fromhex(name.ljust(64, "0")) + bytes((len(name),))
+def entry_key(position: bytes) -> bytes:
+    return _ENTRY + position
 
 
-def page_name(key: bytes) -> str:
-    """Inverse of `page_key`. Raises ValueError."""
-    if len(key) != 34 or key[33] > 64 or page_key(name := key[1:33].hex()[: key[33]]) != key:
-        raise ValueError(f"{key.hex()} is not the key of a page")
-    return name
+def entries_below(name: str) -> tuple[bytes, bytes]:
+    """The entries of the trie whose positions begin with the hex digits of `name`."""
+    return _ENTRY + bytes.fromhex(name.ljust(64, "0")), _ENTRY + bytes.fromhex(name.ljust(64, "f")) + b"\0"
 
 
-def all_pages() -> tuple[bytes, bytes]:
-    return _PAGE, table_end(_PAGE)
+def all_entries() -> tuple[bytes, bytes]:
+    return _ENTRY, table_end(_ENTRY)
 
 
 def transaction_key(id: bytes) -> bytes:
@@ -99,7 +97,9 @@ def open_key(height: int, digest: bytes) -> bytes:
 
 
 def write_meta(database: Database, genesis: bytes) -> None:
-    database.write([(META, encode(Meta(format=FORMAT, database=database.name, genesis=genesis)))], sync=True)
+    database.write(
+        [(META, encode(Meta(format=FORMATS[database.name], database=database.name, genesis=genesis)))], sync=True
+    )
 
 
 def check_meta(database: Database, genesis: bytes) -> bool:
@@ -114,9 +114,12 @@ def check_meta(database: Database, genesis: bytes) -> bool:
         meta = decode(Meta, data)
     except DecodeError as error:
         raise database.broken(f"its description cannot be read: {error}") from error
-    if meta.format != FORMAT:
+    expected = FORMATS[database.name]
+    if meta.format != expected:
+        if database.name == "state":
+            raise database.broken(f"has format {meta.format}, this version of weal reads {expected}")
         raise StoreError(
-            f"{database.name} database {database.path} has format {meta.format}, this version of weal reads {FORMAT} "
+            f"{database.name} database {database.path} has format {meta.format}, this version of weal reads {expected} "
             "and cannot convert it: go on with the version of weal that wrote it, or begin a new chain, with a new "
             "genesis file and an empty `data_dir`"
         )

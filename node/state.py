@@ -10,7 +10,7 @@ pages at every start, which proves against the recorded root that no page is los
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from node.errors import StoreError
 from node.leveldb import Database, OnWrite
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
 from node.overlay import Overlay
-from node.rows import TIP, all_pages, all_records, check_meta, page_key, page_name, record_key, record_range, table_end
+from node.rows import TIP, all_entries, all_records, check_meta, entries_below, record_key, record_range, table_end
 from node.unflushed import Unflushed
 
 WAY_OUT: Final = (
@@ -37,9 +37,9 @@ _NO_RECORD: Final = b"\xff" * 9
 """Stands in the cache for a key without a record; recognised by identity, so records may equal it."""
 _AUDIT_ROWS: Final = 200_000
 """Records that an audit holds at a time: enough that several of them share a page."""
-_CACHE_OVERHEAD: Final = 150
-"""Bytes that a cached row costs beside its key and value."""
-FLUSH_BYTES: Final = 16 << 20
+_CACHE_OVERHEAD: Final = 180
+"""Bytes that a cached row costs beside its value: most keys have some 30."""
+FLUSH_BYTES: Final = 8 << 20
 _FLUSH_BLOCKS: Final = 512
 """What a crash costs: so much is computed again at the next start, a second or two."""
 _RECORDS_DECODED: Final = 16_384
@@ -50,12 +50,8 @@ def _nothing() -> None:
     return None
 
 
-def _weight(key: bytes | str, value: bytes) -> int:
-    return len(key) + len(value) + _CACHE_OVERHEAD
-
-
-def _weight_of(rows: dict[bytes, bytes] | dict[str, bytes]) -> int:
-    return sum(map(len, rows)) + sum(map(len, rows.values())) + _CACHE_OVERHEAD * len(rows)
+def _weight(values: Collection[bytes]) -> int:
+    return sum(map(len, values)) + _CACHE_OVERHEAD * len(values)
 
 
 class Tip(Wire, frozen=True):
@@ -145,9 +141,9 @@ class StateDatabase:
             raise self._db.broken(f"its tip cannot be read: {error}") from error
 
     def _load_pages(self) -> None:
-        pages = ((page_name(key), page) for key, page in self._db.scan(*all_pages()))
+        entries = ((key[1:], record) for key, record in self._db.scan(*all_entries()))
         try:
-            self.top, self.inner = merkle.rebuild(pages)
+            self.top, self.inner = merkle.rebuild(merkle.pages_of(entries))
         except ValueError as error:
             raise self._db.broken(str(error)) from error
         if self._tip is None:
@@ -227,7 +223,7 @@ class StateDatabase:
         return page
 
     def _page_from_disk(self, name: str, expected: bytes) -> bytes:
-        page = self._db.get(page_key(name)) or b""
+        page = b"".join([key[1:] + record for key, record in self._db.scan(*entries_below(name))])
         if merkle.page_hash(page) != expected:
             raise self._db.broken(f"page {name or 'at the top'} is missing or changed")
         return page
@@ -288,7 +284,7 @@ class StateDatabase:
             raise InvariantBroken(f"the state is to go to height {height}, the next one is {expected}")
         update = overlay._apply()
         tip = Tip(height=height, digest=digest, root=overlay._root, records=self.record_count + update.added)
-        self._unflushed.add(overlay._writes, update.pages, extra)
+        self._unflushed.add(overlay._writes, update, extra)
         self._fold(overlay, update, tip)
         if self._unflushed.bytes >= self._flush_bytes or self._unflushed.blocks >= _FLUSH_BLOCKS:
             self.flush()
@@ -308,14 +304,14 @@ class StateDatabase:
         """The same in memory, and overlays that were on this one move down; those beside it end."""
         writes, floors = overlay._writes, self._floors
         records = {key: _NO_RECORD if value is None else value for key, value in writes.items()}
-        self._records.put_many(records, _weight_of(records))
+        self._records.put_many(records)
         for key in writes.keys() - overlay._objects.keys():
             self._decoded.discard(key)
-        self._decoded.put_many(overlay._objects, len(overlay._objects))
+        self._decoded.put_many(overlay._objects)
         for key in [key for key in writes if key[:1] in floors and writes[key] is not None]:
             floors[key[:1]] = min(key, floors[key[:1]])
         pages = {name: page for name, page in update.pages.items() if page}
-        self._pages.put_many(pages, _weight_of(pages))
+        self._pages.put_many(pages)
         for name in update.pages.keys() - pages.keys():
             self._pages.discard(name)
         for name, node in update.inner.items():

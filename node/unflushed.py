@@ -10,20 +10,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from node.leveldb import Row
-from node.rows import page_key, record_key
+from node.merkle import TrieUpdate
+from node.rows import entry_key, record_key
 from node.sorted_keys import SortedKeys
 
 _ROW_BYTES: Final = 100
 """Memory of a row beside its key and value."""
+_ENTRY_BYTES: Final = 230
+"""Of a record's entry."""
 _PAGE_BYTES: Final = 800
 """Of a page, all in all, at most 1 KiB and mostly less."""
 
 
 class Unflushed:
-    """Records, pages and other rows by their keys; None, or an empty page, means gone."""
+    """Records, entries of the trie, pages and other rows by their keys; None, or an empty page, means gone.
+
+    Pages are here to be read: LevelDB gets their entries.
+    """
 
     def __init__(self) -> None:
         self.records: dict[bytes, bytes | None] = {}
+        self.entries: dict[bytes, bytes | None] = {}
         self.pages: dict[str, bytes] = {}
         self.rows: dict[bytes, bytes] = {}
         self.blocks = 0
@@ -31,7 +38,7 @@ class Unflushed:
         self._keys = SortedKeys()
 
     def add(
-        self, records: Mapping[bytes, bytes | None], pages: Mapping[str, bytes], rows: Iterable[tuple[bytes, bytes]]
+        self, records: Mapping[bytes, bytes | None], update: TrieUpdate, rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
         """One block's changes."""
         known = self.records
@@ -39,9 +46,10 @@ class Unflushed:
         self._keys.add_many(fresh)
         known.update(records)
         # A record that is written again counts again: the bound is on the safe side.
-        self.bytes += len(fresh) * _ROW_BYTES + sum(map(len, filter(None, records.values())))
+        self.bytes += len(fresh) * (_ROW_BYTES + _ENTRY_BYTES) + sum(map(len, filter(None, records.values())))
         pages_before = len(self.pages)
-        self.pages.update(pages)
+        self.pages.update(update.pages)
+        self.entries.update(update.entries)
         self.bytes += (len(self.pages) - pages_before) * _PAGE_BYTES
         for key, value in rows:
             self.rows[key] = value
@@ -57,6 +65,6 @@ class Unflushed:
         """Everything as rows for LevelDB."""
         for key, value in self.records.items():
             yield record_key(key), value
-        for name, page in self.pages.items():
-            yield page_key(name), page or None
+        for position, record in self.entries.items():
+            yield entry_key(position), record
         yield from self.rows.items()

@@ -121,7 +121,7 @@ def _nodes(results: Results) -> Iterator[str]:
         ("inner nodes of the tree, in memory", lambda size: f"{size.inner_nodes:,}"),
         ("memory once started, MiB", lambda size: f"{size.start_bytes / MIB:,.0f}"),
         ("memory at the end, MiB", lambda size: f"{size.end_bytes / MIB:,.0f}"),
-        ("start, every page read and hashed, s", lambda size: f"{size.start_s:.1f}"),
+        ("start, every entry read and hashed, s", lambda size: f"{size.start_s:.1f}"),
         ("proof of a record, bytes", lambda size: f"{size.proof_bytes:,}"),
         ("filling in bulk, s", lambda size: f"{sum(size.fill_s.values()):,.0f}"),
     ]
@@ -226,7 +226,7 @@ number of pages and nodes that a block touches goes up and down with it.
 
 What grows in proportion to the members is what has to be there: on disk a member's record, and the entry that keeps a
 person from enrolling twice; in memory the upper tree, one node for every 16 pages; and the time of a start, which reads
-and hashes every page to prove that none is lost. Memory does not count the table files that LevelDB maps.
+and hashes every entry to prove that none is lost. Memory does not count the table files that LevelDB maps.
 {far_node}
 ## How it was measured
 

@@ -3,8 +3,8 @@
 Every enrolling transaction goes through the application itself, so the records are those that blocks would have
 made. What is left out is what a block costs beside them: its signatures, its tree update, its synced write. The
 records that grow with the members are spooled to sorted files, then everything is written once in the order of its
-keys, so that LevelDB has nothing to merge afterwards, and the pages of the tree are cut from all entries in the order
-of their positions. A test fills both ways and compares the roots.
+keys, so that LevelDB has nothing to merge afterwards: the records, then the tree's entries in the order of their
+positions. A test fills both ways and compares the roots.
 
 The chain begins at this state: its height is 0, and the header of height 0 names its root. Rows that are no part of
 the state (receipts, the index of transactions) are left out too: two for each 1,000 members.
@@ -16,7 +16,6 @@ import heapq
 import shutil
 import struct
 import time
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import chain, pairwise
@@ -35,8 +34,8 @@ from node.claims.application import Application, BlockContext
 from node.claims.state import EncodedState
 from node.genesis import genesis_header, member_set
 from node.leveldb import Database, Row
-from node.merkle import ENTRY_BYTES, PAGE_ENTRIES
-from node.rows import TIP, check_meta, page_key, record_key
+from node.merkle import ENTRY_BYTES
+from node.rows import TIP, check_meta, entry_key, record_key
 from node.state import Tip
 
 COLD: Final = frozenset({keys.MEMBER, keys.PERSON})
@@ -48,7 +47,6 @@ _CHUNK_ROWS: Final = 2_000
 _BATCH_ROWS: Final = 10_000
 _PARTITION_BYTES: Final = 1 << 18
 _LENGTH: Final = struct.Struct(">I")
-_DIGITS: Final = "0123456789abcdef"
 
 
 class FillError(Exception):
@@ -127,30 +125,14 @@ class Spool:
             previous = row[0]
             yield row
 
-    def pages(self) -> Iterator[tuple[str, bytes]]:
-        """The pages of the tree in the order of their names."""
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """The entries of the tree in the order of their positions."""
         for number, rest in enumerate(self._entries):
             path = self._folder / f"part-{number:02x}"
             data = (path.read_bytes() if path.exists() else b"") + rest
             path.unlink(missing_ok=True)
             rest.clear()
-            entries = [data[at : at + ENTRY_BYTES] for at in range(0, len(data), ENTRY_BYTES)]
-            entries.sort()
-            if self.digits and len(entries) <= PAGE_ENTRIES:
-                raise FillError(f"{len(entries)} entries in part {number:02x}: too few for so many parts")
-            yield from _cut(f"{number:02x}" if self.digits else "", entries, 0, len(entries))
-
-
-def _cut(name: str, entries: list[bytes], low: int, high: int) -> Iterator[tuple[str, bytes]]:
-    """Pages of sorted entries that all begin with the digits of `name`."""
-    if high - low <= PAGE_ENTRIES:
-        if high > low:
-            yield name, b"".join(entries[low:high])
-        return
-    for digit, following in zip(_DIGITS, [*_DIGITS[1:], ""], strict=True):
-        end = bisect_left(entries, bytes.fromhex((name + following).ljust(64, "0")), low, high) if following else high
-        yield from _cut(name + digit, entries, low, end)
-        low = end
+            yield from sorted((data[at : at + 32], data[at + 32 : at + 64]) for at in range(0, len(data), ENTRY_BYTES))
 
 
 class FillState(EncodedState):
@@ -233,7 +215,7 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
         rows = heapq.merge(hot, chain.from_iterable(spool.rows_of(table) for table in tables))
         _write(database, ((record_key(key), value) for key, value in rows))
         written = time.monotonic()
-        top, _ = merkle.rebuild(_write_pages(database, spool))
+        top, _ = merkle.rebuild(merkle.pages_of(_written(database, spool.entries())))
         header = replace(
             genesis_header(genesis, member_set(genesis), merkle.root_of(top)), time_ms=GENESIS_MS + ENROLMENT_MS
         )
@@ -244,7 +226,7 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
     (folder / "header").write_bytes(encode(header))
     shutil.rmtree(folder / "spool")
     ended = time.monotonic()
-    return {"enrol_s": enrolled - began, "records_s": written - enrolled, "pages_s": ended - written}
+    return {"enrol_s": enrolled - began, "records_s": written - enrolled, "tree_s": ended - written}
 
 
 def _write(database: Database, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -257,13 +239,13 @@ def _write(database: Database, rows: Iterable[tuple[bytes, bytes]]) -> None:
     database.write(batch, sync=False)
 
 
-def _write_pages(database: Database, spool: Spool) -> Iterator[tuple[str, bytes]]:
-    """Write the pages, and hand them on to whoever hashes them."""
+def _written(database: Database, entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Write the tree's entries, and hand them on to whoever cuts pages of them."""
     batch: list[Row] = []
-    for name, page in spool.pages():
-        batch.append((page_key(name), page))
-        yield name, page
-        if len(batch) >= _CHUNK_ROWS:
+    for position, record in entries:
+        batch.append((entry_key(position), record))
+        yield position, record
+        if len(batch) >= _BATCH_ROWS:
             database.write(batch, sync=False)
             batch = []
     database.write(batch, sync=False)

@@ -67,7 +67,7 @@ class Ledger:
         self.executor = Executor(self.application, self.state, self.blocks, header, self.verifier)
         self.executor.replay()
         self.start_ms = (perf_counter_ns() - begin) / 1e6
-        """From nothing to ready: every page read and hashed."""
+        """From nothing to ready: every entry of the tree read and hashed."""
         self.meter = Meter(self.application, self.state)
         view = self.state.view()
         plan = self.application.registry.find(view, PLAN)

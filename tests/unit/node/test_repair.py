@@ -97,7 +97,7 @@ def test_a_bad_certificate_or_a_missing_index_entry_is_found(closed: tuple[Path,
 
 def test_a_damaged_state_is_rebuilt_from_the_blocks(closed: tuple[Path, dict[str, object]]) -> None:
     path, expected = closed
-    tamper(path / "state", (rows.page_key(""), b"x" * 64))
+    tamper(path / "state", (rows.entry_key(bytes(32)), b"x" * 32))
     with pytest.raises(StoreError, match="repair --rebuild-state"):
         Ledger(path)
     (path / "state.rebuilding").mkdir()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from consensus.codec import encode
 from consensus.errors import InvariantBroken
 from node import merkle, rows
 from node.cache import GenerationCache
@@ -232,14 +233,14 @@ def test_writes_after_the_root_change_the_root(state: StateDatabase) -> None:
     assert overlay.root() == before
 
 
-def test_removing_everything_gives_the_empty_root_and_no_pages(state: StateDatabase) -> None:
+def test_removing_everything_gives_the_empty_root_and_no_entries(state: StateDatabase) -> None:
     records = fill(state, 1_000)
     overlay = state.overlay()
     for name in records:
         overlay.delete(name)
     commit(state, overlay)
     assert state.root() == merkle.state_root([]) and state.inner == {}
-    assert list(state._db.scan(*rows.all_pages())) == []
+    assert list(state._db.scan(*rows.all_entries())) == []
 
 
 def test_extra_rows_are_in_the_same_batch(state: StateDatabase) -> None:
@@ -261,24 +262,26 @@ def raw(path: Path) -> Database:
 
 
 @pytest.mark.parametrize(
-    "damage", ["page gone", "page changed", "page cut", "page doubled", "bad key", "no tip", "tip cut"]
+    "damage",
+    ["entry gone", "entry changed", "entry cut", "another entry", "bad key", "no tip", "tip cut", "another format"],
 )
 def test_a_damaged_state_is_refused_with_a_way_out(tmp_path: Path, damage: str) -> None:
     state = StateDatabase.open(tmp_path, GENESIS)
     fill(state, 500)
     state.close()
     database = raw(tmp_path)
-    (name, page), *_ = database.scan(*rows.all_pages())
+    (place, record), *_ = database.scan(*rows.all_entries())
     tip = database.get(rows.TIP)
     assert tip is not None
     row: tuple[bytes, bytes | None] = {
-        "page gone": (name, None),
-        "page changed": (name, page[:-1] + bytes([page[-1] ^ 1])),
-        "page cut": (name, page[:-1]),
-        "page doubled": (rows.page_key(""), page),
-        "bad key": (name + b"\0", page),
+        "entry gone": (place, None),
+        "entry changed": (place, record[:-1] + bytes([record[-1] ^ 1])),
+        "entry cut": (place, record[:-1]),
+        "another entry": (rows.entry_key(bytes(32)), record),
+        "bad key": (place + b"\0", record),
         "no tip": (rows.TIP, None),
         "tip cut": (rows.TIP, tip[:-1]),
+        "another format": (rows.META, encode(rows.Meta(format=2, database="state", genesis=GENESIS))),
     }[damage]
     database.write([row], sync=True)
     database.close()
@@ -344,12 +347,12 @@ def test_a_page_changed_under_a_running_node_is_noticed(tmp_path: Path) -> None:
     state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=1)
     fill(state, 500)
     state.flush()
-    name = rows.page_name(next(state._db.scan(*rows.all_pages()))[0])
-    state._db.write([(rows.page_key(name), b"x" * 64)], sync=False)
+    place, _ = next(state._db.scan(*rows.all_entries()))
+    state._db.write([(place, b"x" * 32)], sync=False)
     overlay = state.overlay()
     for number in range(500):
         overlay.put(key(number), b"new")
-    with pytest.raises(StoreError, match=f"page {name} is missing or changed"):
+    with pytest.raises(StoreError, match="page .* is missing or changed"):
         overlay.root()
     state.close()
 
@@ -384,7 +387,7 @@ def test_the_cache_stays_within_its_limit_and_keeps_what_is_used(limit: int) -> 
 
 
 def test_the_cache_does_not_keep_what_is_heavier_than_half_of_it() -> None:
-    cache: GenerationCache[str, bytes] = GenerationCache(100, weigh=lambda key, value: len(value))
+    cache: GenerationCache[str, bytes] = GenerationCache(100, weigh=lambda values: sum(map(len, values)))
     cache.put("a", b"x" * 10)
     cache.put("a", b"y" * 60)
     assert cache.get("a") is None and len(cache) == 0
@@ -393,9 +396,9 @@ def test_the_cache_does_not_keep_what_is_heavier_than_half_of_it() -> None:
 def test_the_cache_takes_many_at_once_within_its_limit() -> None:
     cache: GenerationCache[int, int] = GenerationCache(100)
     cache.put(1, 1)
-    cache.put_many(dict.fromkeys(range(2, 40), 7), 38)
+    cache.put_many(dict.fromkeys(range(2, 40), 7))
     assert cache.get(1) == 1 and cache.get(39) == 7
-    cache.put_many(dict.fromkeys(range(100, 140), 8), 40)
+    cache.put_many(dict.fromkeys(range(100, 140), 8))
     assert cache.get(39) == 7 and cache.get(139) == 8, "the generation before is still there"
-    cache.put_many(dict.fromkeys(range(1_000), 9), 1_000)
+    cache.put_many(dict.fromkeys(range(1_000), 9))
     assert len(cache) <= 100 and cache.get(999) == 9

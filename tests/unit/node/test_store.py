@@ -168,11 +168,12 @@ def test_another_genesis_is_refused_with_both_names(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, 1)
-    for other in (rows.FORMAT - 1, rows.FORMAT + 1):
+    format = rows.FORMATS["blocks"]
+    for other in (format - 1, format + 1):
         tamper(tmp_path, rows.META, encode(rows.Meta(format=other, database="blocks", genesis=GENESIS)))
-        with pytest.raises(StoreError, match=f"format {other}, .* reads {rows.FORMAT} .*new chain"):
+        with pytest.raises(StoreError, match=f"format {other}, .* reads {format} .*new chain"):
             BlockStore.open(tmp_path, GENESIS)
-    tamper(tmp_path, rows.META, encode(rows.Meta(format=rows.FORMAT, database="state", genesis=GENESIS)))
+    tamper(tmp_path, rows.META, encode(rows.Meta(format=format, database="state", genesis=GENESIS)))
     with pytest.raises(StoreError, match="holds the state database"):
         BlockStore.open(tmp_path, GENESIS)
 
