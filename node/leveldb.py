@@ -40,8 +40,9 @@ OnWrite = Callable[[WritePoint], None]
 Row = tuple[bytes, bytes | None]
 """Key and value; None deletes."""
 
-_TABLE_BYTES: Final = 16 << 20
-"""Size of a table file: larger ones mean fewer to look into for each read, and longer single compactions."""
+_TABLE_BYTES: Final = 4 << 20
+"""Size of a table file. LevelDB leaves what it has just written on level 0 where it would have to be merged with ten of
+these, and merges four of them at once: with 16 MiB it merged each of them with everything there was."""
 
 _points = count(1)
 """Write points passed by this process, over all databases; only the crash hook counts them."""
@@ -98,7 +99,7 @@ class Database:
                 write_buffer_size=write_buffer_bytes,
                 lru_cache_size=cache_bytes,
                 bloom_filter_bits=10,
-                max_open_files=500,
+                max_open_files=1_000,
                 # Hashes and signatures do not shrink: trying to costs 25 us per record written and doubles reads.
                 compression=None,
                 max_file_size=_TABLE_BYTES,

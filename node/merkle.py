@@ -7,7 +7,8 @@ position; a node whose subtree shrinks to 32 is a page again. So the shape, and 
 of the contents alone, whatever the history. Bytes: docs/protocol.md.
 
 On the disk the entries are rows of their own, in the order of their positions: a page is a run of them. An update
-writes the entries that it changes and not the pages that they lie on, which are some ten times as many bytes.
+writes the entries that it changes and not the pages that they lie on, which are some ten times as many bytes. The way
+back, from entries to pages and inner nodes, is node/entries.py.
 
     page    sha256(0x00 || position || record hash || position || ...)   sorted by position; nothing = 32 zeros
     inner   sha256(0x01 || 16 child hashes)
@@ -18,11 +19,9 @@ A node is named by the hex digits that lead to it: "" is the top.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from itertools import chain, islice
-from operator import itemgetter
 from typing import Final
 
 from consensus.merkle import rfc6962_root
@@ -34,10 +33,9 @@ __all__ = [
     "StateProof",
     "TrieUpdate",
     "entries",
+    "is_absent",
     "missing",
-    "pages_of",
     "prove",
-    "rebuild",
     "rfc6962_proof",
     "rfc6962_root",
     "root_of",
@@ -63,11 +61,9 @@ ReadInner = Callable[[str], Inner | None]
 """The inner node of that name, or None if there is a page or nothing."""
 
 _DIGITS: Final = "0123456789abcdef"
-_OFFSET: Final = {digit: 1 + 32 * value for value, digit in enumerate(_DIGITS)}
-_NO_CHILDREN: Final = b"\1" + bytes(512)
+OFFSET: Final = {digit: 1 + 32 * value for value, digit in enumerate(_DIGITS)}
+NO_CHILDREN: Final = b"\1" + bytes(512)
 _ROOT_TAG: Final = b"weal/state/1\0"
-_AHEAD: Final = 512
-"""Entries read at a time while pages are cut; more than a page has, so that its end is always among them."""
 
 
 def root_of(top: bytes) -> bytes:
@@ -163,7 +159,7 @@ class TrieUpdate:
             end = low + 1
             while end < high and items[end][0][depth] == digit:
                 end += 1
-            at = _OFFSET[digit]
+            at = OFFSET[digit]
             changed[at : at + 32], more = self._node(name + digit, items, low, end, children[at : at + 32])
             grown += more
             low = end
@@ -198,7 +194,7 @@ class TrieUpdate:
     def _split(self, name: str, page: bytes) -> bytes:
         """Make an inner node out of more entries than a page holds."""
         depth, low, end = len(name), 0, len(page)
-        children = bytearray(_NO_CHILDREN)
+        children = bytearray(NO_CHILDREN)
         while low < end:
             digit = _digit_at(page, low, depth)
             high = low + ENTRY_BYTES
@@ -219,7 +215,7 @@ class TrieUpdate:
     def _collapse(self, name: str, children: bytes) -> bytes:
         """Make a page out of an inner node with few entries. Its children are pages: so few fit into one."""
         parts: list[bytes] = []
-        for digit, at in _OFFSET.items():
+        for digit, at in OFFSET.items():
             child_hash = children[at : at + 32]
             if child_hash != EMPTY:
                 child = self.pages.get(name + digit) or self._page(name + digit, child_hash)
@@ -239,95 +235,24 @@ def state_root(records: Iterable[tuple[bytes, bytes]]) -> bytes:
     return root_of(TrieUpdate(no_page, lambda name: None).apply(records, EMPTY))
 
 
-def _shared_digits(one: bytes, other: bytes) -> int:
-    """Hex digits that two positions have in common at their beginning."""
-    return MAX_DEPTH - ((int.from_bytes(one) ^ int.from_bytes(other)).bit_length() + 3) // 4
+def _place(digits: str, top: bytes, inner: ReadInner) -> tuple[str, bytes]:
+    """Name and hash of the page at a position, which is given in hex."""
+    name, current = "", top
+    while (node := inner(name)) is not None:
+        at = OFFSET[digits[len(name)]]
+        current = node[1][at : at + 32]
+        name += digits[len(name)]
+    return name, current
 
 
-def pages_of(entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """The pages, each with its name, of all entries (position, record hash) in order. Holds few of them at a time.
-
-    Raises ValueError for what is no entry.
-    """
-    source, ahead, at = iter(entries), list[tuple[bytes, bytes]](), 0
-    previous: bytes | None = None
-    while True:
-        if len(ahead) - at <= PAGE_ENTRIES:
-            more = list(islice(source, _AHEAD))
-            if not set(map(len, chain.from_iterable(more))) <= {32}:
-                raise ValueError("an entry has not 64 bytes")
-            ahead, at = ahead[at:] + more, 0
-            if not ahead:
-                return
-        first = ahead[at][0]
-        # The page before lies beside this one, and entry number 32 from here is too many for it: so its name is longer
-        # than what its first entry has in common with either.
-        depth = 0 if previous is None else _shared_digits(previous, first) + 1
-        if len(ahead) - at > PAGE_ENTRIES:
-            depth = max(depth, _shared_digits(first, ahead[at + PAGE_ENTRIES][0]) + 1)
-        name = first.hex()[:depth]
-        last = bytes.fromhex(name.ljust(MAX_DEPTH, "f"))
-        end = bisect_right(ahead, last, at, min(len(ahead), at + PAGE_ENTRIES), key=itemgetter(0))
-        yield name, b"".join(chain.from_iterable(ahead[at:end]))
-        previous, at = ahead[end - 1][0], end
-
-
-def rebuild(pages: Iterable[tuple[str, bytes]]) -> tuple[bytes, dict[str, Inner]]:
-    """Top hash and inner nodes for the pages that `pages_of` gives.
-
-    Keeps the inner nodes and the path to the page it is at: no list of all pages, of which there may be millions.
-    The caller compares the root with the one it expects: that alone proves the entries complete and unchanged.
-    """
-    inner: dict[str, Inner] = {}
-    path = _OpenPath(inner)
-    for name, page in pages:
-        if not name:
-            return page_hash(page), inner
-        path.add(name, page)
-    return path.close(), inner
-
-
-class _OpenPath:
-    """The inner nodes from the top to the last page added; what lies before them is complete and hashed."""
-
-    def __init__(self, inner: dict[str, Inner]) -> None:
-        self._inner = inner
-        self._name = ""
-        """Name of the lowest open node. Node number d of the lists is named by its first d digits."""
-        self._children: list[bytearray] = [bytearray(_NO_CHILDREN)]
-        self._counts = [0]
-
-    def add(self, name: str, page: bytes) -> None:
-        parent = name[:-1]
-        while not parent.startswith(self._name):
-            self._close_lowest()
-        while len(self._name) < len(parent):
-            self._name = parent[: len(self._name) + 1]
-            self._children.append(bytearray(_NO_CHILDREN))
-            self._counts.append(0)
-        self._put(name[-1], page_hash(page), len(page) // ENTRY_BYTES)
-
-    def _put(self, digit: str, child_hash: bytes, count: int) -> None:
-        at = _OFFSET[digit]
-        self._children[-1][at : at + 32] = child_hash
-        self._counts[-1] += count
-
-    def _close_lowest(self) -> bytes:
-        name, children, count = self._name, bytes(self._children.pop()), self._counts.pop()
-        self._inner[name] = (count, children)
-        node_hash = sha256(children).digest()
-        if name:
-            self._name = name[:-1]
-            self._put(name[-1], node_hash, count)
-        return node_hash
-
-    def close(self) -> bytes:
-        """Hash of the top node, everything closed."""
-        if not any(self._counts):
-            return EMPTY
-        while self._name:
-            self._close_lowest()
-        return self._close_lowest()
+def is_absent(key: bytes, top: bytes, page: Callable[[str], bytes | None], inner: ReadInner) -> bool:
+    """Does the trie show that there is no record at `key`? Not if `page` does not have the page at hand."""
+    position = sha256(key)
+    name, current = _place(position.hexdigest(), top, inner)
+    if current == EMPTY:
+        return True
+    held = page(name)
+    return held is not None and _find(held, position.digest()) < 0
 
 
 def missing(records: Iterable[tuple[bytes, bytes]], top: bytes, page: ReadPage, inner: ReadInner) -> bytes | None:
@@ -341,11 +266,7 @@ def missing(records: Iterable[tuple[bytes, bytes]], top: bytes, page: ReadPage, 
     for position, record, key in items:
         digits = position.hex()
         if name is None or not digits.startswith(name):
-            name, current = "", top
-            while (node := inner(name)) is not None:
-                at = _OFFSET[digits[len(name)]]
-                current = node[1][at : at + 32]
-                name += digits[len(name)]
+            name, current = _place(digits, top, inner)
             held = b"" if current == EMPTY else page(name, current)
         found = _find(held, position)
         if found < 0 or held[found + 32 : found + ENTRY_BYTES] != record:
@@ -377,7 +298,7 @@ def prove(key: bytes, top: bytes, page: ReadPage, inner: ReadInner) -> StateProo
     name, current = "", top
     while (node := inner(name)) is not None:
         digit = position[len(name)]
-        at = _OFFSET[digit]
+        at = OFFSET[digit]
         children = node[1]
         path.append(children[1:at] + children[at + 32 :])
         current = children[at : at + 32]
@@ -406,7 +327,7 @@ def verify_state_proof(root: bytes, key: bytes, value: bytes | None, proof: Stat
         return False
     current = page_hash(page)
     for level in range(depth - 1, -1, -1):
-        at = _OFFSET[digits[level]] - 1
+        at = OFFSET[digits[level]] - 1
         beside = path[level]
         current = sha256(b"\1" + beside[:at] + current + beside[at:]).digest()
     return root_of(current) == root

@@ -22,6 +22,7 @@ from node import merkle
 from node.cache import GenerationCache
 from node.claims import wire
 from node.claims.state import R, merge_scan
+from node.entries import pages_of, rebuild
 from node.errors import StoreError
 from node.leveldb import Database, OnWrite
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
@@ -90,8 +91,8 @@ class StateDatabase:
         self._flush_bytes = flush_bytes
         self.before_flush: Callable[[], None] = _nothing
         """Told before LevelDB gets what blocks have changed: those blocks must be on the disk first."""
-        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 2, _weight)
-        self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes // 2, _weight)
+        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 4, _weight)
+        self._pages: GenerationCache[str, bytes] = GenerationCache(cache_bytes * 3 // 4, _weight)
         self._decoded: GenerationCache[bytes, wire.Wire] = GenerationCache(_RECORDS_DECODED)
         self._floors: dict[bytes, bytes] = {}
         """Table -> no record of it has a lower key. A queue is read from its beginning, where LevelDB holds a mark for
@@ -112,7 +113,7 @@ class StateDatabase:
         flush_bytes: int = FLUSH_BYTES,
         on_write: OnWrite | None = None,
     ) -> StateDatabase:
-        """Open or create. `cache_bytes` bounds the records and pages kept in memory, half each; so much may be changed
+        """Open or create. `cache_bytes` bounds the records and pages kept in memory, 1 to 3; so much may be changed
         before it is written as `flush_bytes` says, 0: every block is written.
 
         Raises StoreError, with the way out, unless pages and tip agree.
@@ -143,7 +144,7 @@ class StateDatabase:
     def _load_pages(self) -> None:
         entries = ((key[1:], record) for key, record in self._db.scan(*all_entries()))
         try:
-            self.top, self.inner = merkle.rebuild(merkle.pages_of(entries))
+            self.top, self.inner = rebuild(pages_of(entries))
         except ValueError as error:
             raise self._db.broken(str(error)) from error
         if self._tip is None:
@@ -177,7 +178,12 @@ class StateDatabase:
         value = self._records.get(key)
         if value is None:
             changed = self._unflushed.records
-            value = changed[key] if key in changed else self._db.get(record_key(key))
+            if key in changed:
+                value = changed[key]
+            elif not merkle.is_absent(key, self.top, self._page_in_memory, self.inner.get):
+                # Only then: what LevelDB does not have it looks for on every level, and takes so many vain looks as a
+                # reason to merge tables.
+                value = self._db.get(record_key(key))
             self._records.put(key, _NO_RECORD if value is None else value)
             return value
         return None if value is _NO_RECORD else value
@@ -221,6 +227,9 @@ class StateDatabase:
                 page = self._page_from_disk(name, expected)
             self._pages.put(name, page)
         return page
+
+    def _page_in_memory(self, name: str) -> bytes | None:
+        return self._pages.get(name) or self._unflushed.pages.get(name)
 
     def _page_from_disk(self, name: str, expected: bytes) -> bytes:
         page = b"".join([key[1:] + record for key, record in self._db.scan(*entries_below(name))])

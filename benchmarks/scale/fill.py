@@ -32,6 +32,7 @@ from node import merkle
 from node.claims import keys
 from node.claims.application import Application, BlockContext
 from node.claims.state import EncodedState
+from node.entries import pages_of, rebuild
 from node.genesis import genesis_header, member_set
 from node.leveldb import Database, Row
 from node.merkle import ENTRY_BYTES
@@ -215,7 +216,7 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
         rows = heapq.merge(hot, chain.from_iterable(spool.rows_of(table) for table in tables))
         _write(database, ((record_key(key), value) for key, value in rows))
         written = time.monotonic()
-        top, _ = merkle.rebuild(merkle.pages_of(_written(database, spool.entries())))
+        top, _ = rebuild(pages_of(_written(database, spool.entries())))
         header = replace(
             genesis_header(genesis, member_set(genesis), merkle.root_of(top)), time_ms=GENESIS_MS + ENROLMENT_MS
         )

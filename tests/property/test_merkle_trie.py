@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node import merkle
+from node.entries import pages_of, rebuild
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
 
 
@@ -85,9 +86,9 @@ class Trie:
 
     def rebuilt(self) -> tuple[bytes, dict[str, Inner]]:
         """Top and inner nodes from the entries, as at a start; they cut into the very pages."""
-        pages = list(merkle.pages_of(sorted(self.entries.items())))
+        pages = list(pages_of(sorted(self.entries.items())))
         assert pages == sorted(self.pages.items())
-        return merkle.rebuild(pages)
+        return rebuild(pages)
 
     def prove(self, key: bytes) -> StateProof:
         return merkle.prove(key, self.top, self.page, self.inner.get)
@@ -126,6 +127,8 @@ def test_trie_equals_a_naive_rebuild_after_every_block(
     assert merkle.state_root(trie.records.items()) == merkle.root_of(top)
     for number in ask:
         value = trie.records.get(key(number))
+        assert merkle.is_absent(key(number), top, trie.pages.get, inner.get) == (value is None)
+        assert top == EMPTY or inner or not merkle.is_absent(key(number), top, lambda name: None, inner.get)
         proof = trie.prove(key(number))
         assert merkle.verify_state_proof(merkle.root_of(top), key(number), value, proof)
         assert not merkle.verify_state_proof(merkle.root_of(top), key(number), b"another", proof)
@@ -246,14 +249,14 @@ def test_pages_are_cut_where_the_definition_says(groups: list[tuple[int, int, in
     }
     entries = [(position, sha256(position).digest()) for position in sorted(positions)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merkle, "_AHEAD", ahead)
-        assert dict(merkle.pages_of(entries)) == naive_pages(entries)
+        patch.setattr("node.entries._AHEAD", ahead)
+        assert dict(pages_of(entries)) == naive_pages(entries)
 
 
 @pytest.mark.parametrize("entry", [(bytes(31), bytes(33)), (bytes(32), bytes(31)), (b"", b"")])
 def test_what_has_not_the_size_of_an_entry_is_refused(entry: tuple[bytes, bytes]) -> None:
     with pytest.raises(ValueError, match="64 bytes"):
-        list(merkle.pages_of([(b"\0" * 32, bytes(32)), entry]))
+        list(pages_of([(b"\0" * 32, bytes(32)), entry]))
 
 
 def test_rebuilding_holds_no_list_of_the_pages() -> None:
@@ -263,7 +266,7 @@ def test_rebuilding_holds_no_list_of_the_pages() -> None:
     entries = sorted(trie.entries.items())
     tracemalloc.start()
     try:
-        _, inner = merkle.rebuild(merkle.pages_of(iter(entries)))
+        _, inner = rebuild(pages_of(iter(entries)))
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -257,6 +257,23 @@ def test_records_read_at_the_base_come_from_memory(state: StateDatabase, monkeyp
     assert state.view().get(key(99)) is None
 
 
+def test_a_key_without_a_record_is_not_looked_for_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its page says so, if it is in memory; LevelDB takes many vain looks as a reason to merge tables."""
+    state = StateDatabase.open(tmp_path, GENESIS)
+    fill(state, 1_000)
+    state.flush()
+    asked: list[bytes] = []
+    monkeypatch.setattr(state._db, "get", asked.append)
+    assert [state.record(key(number)) for number in range(5_000, 6_000)] == [None] * 1_000
+    assert asked == []
+    state.close()
+    state = StateDatabase.open(tmp_path, GENESIS)
+    monkeypatch.setattr(state._db, "get", asked.append)
+    assert state.record(key(5_000)) is None
+    assert asked == [rows.record_key(key(5_000))], "to read a page in order to spare a look is no gain"
+    state.close()
+
+
 def raw(path: Path) -> Database:
     return Database(path, name="state", way_out="-", write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
 
@@ -391,6 +408,19 @@ def test_the_cache_does_not_keep_what_is_heavier_than_half_of_it() -> None:
     cache.put("a", b"x" * 10)
     cache.put("a", b"y" * 60)
     assert cache.get("a") is None and len(cache) == 0
+
+
+def test_what_the_cache_is_given_again_weighs_once() -> None:
+    cache: GenerationCache[int, bytes] = GenerationCache(100, weigh=lambda values: sum(map(len, values)))
+    for _ in range(20):
+        cache.put_many({1: b"x" * 10, 2: b"y" * 10})
+        cache.put(1, b"z" * 20)
+    cache.put(3, b"x" * 20)
+    assert [len(cache.get(number) or b"") for number in (1, 2, 3)] == [20, 10, 20]
+    assert len(cache._old) == 0, "nothing had to make room"
+    cache.discard(1)
+    cache.put(4, b"x" * 20)
+    assert len(cache._old) == 0
 
 
 def test_the_cache_takes_many_at_once_within_its_limit() -> None:
