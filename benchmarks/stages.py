@@ -23,6 +23,7 @@ from consensus.block import Block
 from consensus.effects import Persist, PersistBlock
 from consensus.messages import CommitCertificate, Phase
 from consensus.types import ReplicaId, View
+from node.block_rules import Verifier
 from node.claims.application import Application
 from node.claims.builders import build_transaction
 from node.claims.calendar import day_of, month_of
@@ -47,14 +48,15 @@ NAMES: Final = ("a", "b", "c", "d")
 class Part:
     """One node without network: pool, executor and both databases."""
 
-    def __init__(self, folder: Path, genesis: Genesis) -> None:
+    def __init__(self, folder: Path, genesis: Genesis, signatures: Verifier | None = None) -> None:
+        """`signatures`: who checks those of blocks, by default as in a node."""
         self.application = Application(genesis)
         members = member_set(genesis)
         header = genesis_header(genesis, members, genesis_state_root(self.application))
         self.blocks = BlockStore.open(folder / "blocks", genesis.digest)
         self.state = StateDatabase.open(folder / "state", genesis.digest)
         self.verifier = TransactionVerifier()
-        self.executor = Executor(self.application, self.state, self.blocks, header, self.verifier)
+        self.executor = Executor(self.application, self.state, self.blocks, header, signatures or self.verifier)
         self.executor.replay()
         view = self.state.view()
         self.pool = Mempool(
@@ -72,13 +74,14 @@ class Part:
 class Stages:
     """Adds up the time of named stages."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock = clock
         self.ns: dict[str, int] = {}
 
     def run(self, name: str, work: Callable[..., T], *arguments: object, **named: object) -> T:
-        began = time.perf_counter_ns()
+        began = self._clock()
         answer = work(*arguments, **named)
-        self.ns[name] = self.ns.get(name, 0) + time.perf_counter_ns() - began
+        self.ns[name] = self.ns.get(name, 0) + self._clock() - began
         return answer
 
 

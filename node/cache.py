@@ -39,7 +39,12 @@ class GenerationCache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Remember a value; one too heavy for the cache is not kept."""
-        self.put_many({key: value})
+        weight = self._weigh((value,))
+        if key in self._young or self._weight + weight > self._half:
+            self.put_many({key: value})
+        else:
+            self._young[key] = value
+            self._weight += weight
 
     def put_many(self, entries: Mapping[K, V]) -> None:
         """Remember many at once."""

@@ -237,12 +237,13 @@ def state_root(records: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def _place(digits: str, top: bytes, inner: ReadInner) -> tuple[str, bytes]:
     """Name and hash of the page at a position, which is given in hex."""
-    name, current = "", top
-    while (node := inner(name)) is not None:
-        at = OFFSET[digits[len(name)]]
-        current = node[1][at : at + 32]
-        name += digits[len(name)]
-    return name, current
+    depth, above = 0, None
+    while (node := inner(digits[:depth])) is not None:
+        depth, above = depth + 1, node
+    if above is None:
+        return "", top
+    at = OFFSET[digits[depth - 1]]
+    return digits[:depth], above[1][at : at + 32]
 
 
 def is_absent(key: bytes, top: bytes, page: Callable[[str], bytes | None], inner: ReadInner) -> bool:

@@ -62,9 +62,10 @@ class Unflushed:
         return [(key, records[key]) for key in self._keys.between(start, end)]
 
     def batch(self) -> Iterator[Row]:
-        """Everything as rows for LevelDB."""
-        for key, value in self.records.items():
-            yield record_key(key), value
-        for position, record in self.entries.items():
-            yield entry_key(position), record
-        yield from self.rows.items()
+        """Everything as rows for LevelDB, each table in order: places near one another are found faster."""
+        for key in sorted(self.records):
+            yield record_key(key), self.records[key]
+        for position in sorted(self.entries):
+            yield entry_key(position), self.entries[position]
+        for key in sorted(self.rows):
+            yield key, self.rows[key]

@@ -50,6 +50,11 @@ def rss_bytes(pid: int) -> int:
     return _field(pid, "status", "VmRSS:") * _KIB
 
 
+def written_bytes(pid: int) -> int:
+    """Given to the disk so far, as the kernel counts it."""
+    return _field(pid, "io", "write_bytes:")
+
+
 class Meter:
     """Reads before and after, and memory twice a second in between. Use as a context manager."""
 
@@ -63,7 +68,7 @@ class Meter:
         self.usage: Usage | None = None
 
     def _read(self) -> tuple[float, int, int]:
-        written = sum(_field(pid, "io", "write_bytes:") for pid in self._pids)
+        written = sum(written_bytes(pid) for pid in self._pids)
         return cpu_s(self._pids), written, sum(map(disk_bytes, self._directories))
 
     def _watch(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import full_size, soak
+from benchmarks import full_size, growth, soak
 from benchmarks.demo_picture import excerpt, picture
 from benchmarks.health_fund import FundError, cents_of, read_fund, sample_fund, totals
 from benchmarks.keyed_values import parts
@@ -128,3 +128,9 @@ def test_signatures_are_measured_with_each_verifier() -> None:
     found = measure([Sodium(), Sodium()], budget=1)
     assert len(found) == len(SIZES) + 6
     assert all(len(figures) == 2 and min(figures) > 0 for _, figures in found)
+
+
+def test_growth_tells_what_each_step_of_members_costs(tmp_path: Path) -> None:
+    lines = list(growth.measure(tmp_path, 1_000, 800))
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["800", "1,000"]
+    assert lines[-1].startswith("Written for each") and all(line.count("|") == 8 for line in lines[:4])

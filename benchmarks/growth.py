@@ -1,0 +1,163 @@
+"""What an enrolment costs a node as its state grows: processor time by part, bytes written, memory.
+
+    python -m benchmarks.growth            two minutes; a table of 40,000 members a row
+
+One backup without network, alone in its process, executes and commits blocks that another process has made. Signatures
+are taken as checked (benchmarks/stages.py has them). LevelDB's threads are "compacting"; bytes are the kernel's count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.engines.document import put
+from benchmarks.engines.usage import rss_bytes, written_bytes
+from benchmarks.stages import NAMES, Part, Stages, signed
+from consensus.block import Block
+from consensus.codec import decode, encode
+from consensus.effects import Persist, PersistBlock
+from consensus.messages import CommitCertificate
+from consensus.types import ReplicaId, Signature, View
+from node.claims.transaction import Transaction, decode_transaction
+from node.genesis import load_genesis
+from node.keyfile import read_key
+from node.localnet import layout
+
+_BLOCK: Final = 400
+_KEYS: Final = 16
+"""Account keys of each organisation."""
+_FLUSHED: Final = re.compile(r"Level-0 table #\d+: (\d+) bytes OK")
+_COMPACTED: Final = re.compile(r"Compacted .* => (\d+) bytes")
+
+
+class _Known:
+    """Takes every signature as checked."""
+
+    def resolve(self, raws: Sequence[bytes]) -> list[Transaction | None]:
+        return [self.decode(raw) for raw in raws]
+
+    def decode(self, raw: bytes) -> Transaction:
+        return decode_transaction(raw)
+
+
+class _Pending(msgspec.Struct):
+    id: bytes
+    raw: bytes
+    transaction: Transaction
+
+
+def _certificate_of(block: Block) -> CommitCertificate:
+    """Of the right size; nobody checks it here."""
+    signatures = tuple((ReplicaId(replica), Signature(bytes(64))) for replica in range(3))
+    return CommitCertificate(view=View(0), height=block.height, digest=block.digest, signatures=signatures)
+
+
+def make_blocks(folder: str, count: int) -> None:
+    """Write `count` enrolments in blocks to `folder`/blocks."""
+    net = Path(folder) / "net"
+    layout.create(net, NAMES, account_keys=_KEYS)
+    genesis = load_genesis(net / layout.GENESIS_FILE)
+    numbers = range(1, _KEYS + 1)
+    keys = [read_key(net / name / layout.account_file(number), None) for number in numbers for name in NAMES]
+    part = Part(Path(folder) / "primary", genesis, _Known())
+    with (Path(folder) / "blocks").open("wb") as file:
+        raws = signed(genesis, keys, count)
+        for height, first in enumerate(range(0, count, _BLOCK), start=1):
+            some = [_Pending((tx := decode_transaction(raw)).id, raw, tx) for raw in raws[first : first + _BLOCK]]
+            time_ms = genesis.time_ms + 100 * height
+            block = part.executor.build(part.executor.tip, some, time_ms, _BLOCK)
+            assert block is not None
+            part.executor.commit(block, _certificate_of(block))
+            data = encode(block)
+            file.write(len(data).to_bytes(4, "big") + data)
+    part.close()
+
+
+def _read(path: Path) -> Iterator[Block]:
+    with path.open("rb") as file:
+        while head := file.read(4):
+            yield decode(Block, file.read(int.from_bytes(head, "big")))
+
+
+def _promise(part: Part, block: Block) -> list[bytes]:
+    """Everything that `blocks` gets for one block; answers the journal's keys."""
+    keys = [b"%c%d" % (kind, block.height) for kind in b"VWL"]
+    votes = [Persist(key=key, value=bytes(200)) for key in keys[:2]]
+    part.blocks.write([PersistBlock(block=block), votes[0]])
+    part.blocks.write([votes[1], Persist(key=keys[2], value=bytes(700))])
+    part.blocks.write((), [(block, _certificate_of(block))])
+    return keys
+
+
+def measure(folder: Path, count: int, step: int) -> Iterator[str]:
+    """A table in Markdown, row by row, of `count` enrolments in a chain of their own."""
+    maker = multiprocessing.get_context("spawn").Process(target=make_blocks, args=(str(folder), count))
+    maker.start()
+    maker.join()
+    part = Part(folder / "backup", load_genesis(folder / "net" / layout.GENESIS_FILE), _Known())
+    yield "| members | blocks, us | execute, us | commit, us | compacting, us | written, bytes | memory, MB |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|"
+    me, done = os.getpid(), 0
+    begun = written_bytes(me)
+    stages, process, thread, written = Stages(time.thread_time_ns), time.process_time_ns(), time.thread_time_ns(), begun
+    for block in _read(folder / "blocks"):
+        journal = stages.run("blocks", _promise, part, block)
+        stages.run("execute", part.executor.execute, block)
+        stages.run("commit", part.executor.commit, block, _certificate_of(block))
+        part.blocks.forget(journal)
+        done += len(block.transactions)
+        if done % step == 0 or done == count:
+            some = (done - 1) % step + 1
+            others = time.process_time_ns() - process - (time.thread_time_ns() - thread)
+            cells = [f"{ns / 1_000 / some:.1f}" for ns in (*stages.ns.values(), others)]
+            bytes_each = (written_bytes(me) - written) / some
+            yield f"| {done:,} | {' | '.join(cells)} | {bytes_each:,.0f} | {rss_bytes(me) / 1e6:.0f} |"
+            stages = Stages(time.thread_time_ns)
+            process, thread, written = time.process_time_ns(), time.thread_time_ns(), written_bytes(me)
+    tables = {}
+    for name in ("blocks", "state"):
+        log = (folder / "backup" / name / "LOG").read_text(encoding="utf-8")
+        tables[name] = [sum(map(int, pattern.findall(log))) / done for pattern in (_FLUSHED, _COMPACTED)]
+    all_bytes = (written - begun) / done
+    yield ""
+    yield (
+        f"Written for each, in all {all_bytes:,.0f} bytes: "
+        + "; ".join(
+            f"{name} {flushed:,.0f} in tables and {compacted:,.0f} by compaction"
+            for name, (flushed, compacted) in tables.items()
+        )
+        + f"; {all_bytes - sum(map(sum, tables.values())):,.0f} in logs."
+    )
+    part.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--members", type=int, default=240_000, help="how many (default %(default)s)")
+    parser.add_argument("--step", type=int, default=40_000, help="members to a row (default %(default)s)")
+    parser.add_argument("--docs", action="store_true", help="also remake the table of docs/performance.md")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="weal-growth-") as folder:
+        lines = []
+        for line in measure(Path(folder), options.members, options.step):
+            print(line, flush=True)
+            lines.append(line)
+    if options.docs:
+        put("growth", "\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
