@@ -34,6 +34,8 @@ class Overlay:
         self._objects: dict[bytes, Wire] = {}
         """The records among the writes that came as objects."""
         self._loose: list[bytes] = []
+        self._seen: dict[bytes, Wire | None] = {}
+        """What was loaded from below, where nothing changes: every transaction of a block asks for the same plan."""
         self._keys = SortedKeys()
         self._update: TrieUpdate | None = None
         self._top = EMPTY
@@ -54,18 +56,20 @@ class Overlay:
         return self._database.record(key)
 
     def load(self, key: bytes, kind: type[R]) -> R | None:
-        layer: Overlay | None = self
-        while layer is not None:
-            record = layer._objects.get(key)
-            if record is not None:
-                return record  # type: ignore[return-value]
-            value = layer._writes.get(key, ABSENT)
-            if value is not ABSENT:
-                return None if value is None else decode_trusted(kind, value)  # type: ignore[arg-type]
-            layer = layer._parent
-        if self._state != "open":
-            self._refuse()
-        return self._database.load(key, kind)
+        record = self._objects.get(key)
+        if record is not None:
+            return record  # type: ignore[return-value]
+        value = self._writes.get(key, ABSENT)
+        if value is not ABSENT:
+            return None if value is None else decode_trusted(kind, value)  # type: ignore[arg-type]
+        found = self._seen.get(key, ABSENT)
+        if found is ABSENT:
+            if self._state != "open":
+                self._refuse()
+            parent = self._parent
+            found = self._database.load(key, kind) if parent is None else parent.load(key, kind)
+            self._seen[key] = found
+        return found  # type: ignore[return-value]
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Set a record; None removes it, as `delete` does."""
@@ -172,7 +176,7 @@ class Overlay:
             child._end(state)
         self._state, self._children, self._parent = state, [], None
         self._writes, self._keys, self._update = {}, SortedKeys(), None
-        self._objects, self._loose = {}, []
+        self._objects, self._loose, self._seen = {}, [], {}
 
     def _refuse(self) -> None:
         what = "has another block on top and is frozen" if self._state == "open" else f"was {self._state}"

@@ -12,6 +12,7 @@ from consensus.codec import encode
 from consensus.errors import InvariantBroken
 from node import merkle, rows
 from node.cache import GenerationCache
+from node.claims.mutual_aid.records import Counters
 from node.errors import StoreError
 from node.leveldb import Database
 from node.overlay import Overlay
@@ -201,6 +202,35 @@ def test_overlays_beside_a_committed_one_end(state: StateDatabase) -> None:
         ):
             with pytest.raises(InvariantBroken):
                 use()
+
+
+def test_what_was_loaded_from_below_is_asked_for_once_and_ends_with_the_overlay(
+    state: StateDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = state.overlay()
+    below.store(key(1), Counters(next_member=5, next_claim=1))
+    commit(state, below)
+    asked: list[bytes] = []
+    load = state.load
+
+    def noted(name: bytes, kind: type[Counters]) -> Counters | None:
+        asked.append(name)
+        return load(name, kind)
+
+    monkeypatch.setattr(state, "load", noted)
+    parent = state.overlay()
+    child = state.overlay(parent)
+    for _ in range(3):
+        found = child.load(key(1), Counters)
+        assert found is not None and found.next_member == 5 and child.load(key(2), Counters) is None
+    assert asked == [key(1), key(2)]
+    child.store(key(1), Counters(next_member=6, next_claim=1))
+    child.delete(key(2))
+    changed = child.load(key(1), Counters)
+    assert changed is not None and changed.next_member == 6 and child.load(key(2), Counters) is None
+    child.discard()
+    with pytest.raises(InvariantBroken):
+        child.load(key(1), Counters)
 
 
 def test_an_overlay_with_another_on_top_takes_no_writes(state: StateDatabase) -> None:
