@@ -40,7 +40,7 @@ _AUDIT_ROWS: Final = 200_000
 """Records that an audit holds at a time: enough that several of them share a page."""
 _CACHE_OVERHEAD: Final = 180
 """Bytes that a cached row costs beside its value: most keys have some 30."""
-FLUSH_BYTES: Final = 8 << 20
+FLUSH_BYTES: Final = 4 << 20
 _FLUSH_BLOCKS: Final = 512
 """What a crash costs: so much is computed again at the next start, a second or two."""
 _RECORDS_DECODED: Final = 16_384
