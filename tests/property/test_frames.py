@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nacl.encoding import RawEncoder
+from nacl.hash import blake2b
 
 from consensus.errors import DecodeError
 from node.crypto import SigningKey
@@ -37,6 +39,14 @@ HOSTILE = st.one_of(
 @given(MESSAGES)
 def test_envelope_round_trip(messages: list[tuple[Channel, bytes]]) -> None:
     assert decode_envelope(encode_envelope(messages)) == messages
+
+
+@given(st.binary(max_size=300))
+def test_a_tag_is_the_one_that_libsodium_computes(envelope: bytes) -> None:
+    seal = Seal(KEY)
+    for counter in range(2):
+        tag = blake2b(counter.to_bytes(8, "big") + envelope, digest_size=16, key=KEY, encoder=RawEncoder)
+        assert seal.close(envelope) == tag + envelope
 
 
 @settings(max_examples=1_000)
