@@ -159,6 +159,10 @@ def page(results: Results) -> str:
     near = _near(results)
     if any(size.members >= FAR for size in results.sizes):
         about_far = f"{power(FAR)} was measured too, in fewer rounds."
+        if len({size.revision for size in results.sizes}) > 1:
+            about_far += (
+                " Not by the same program as the others: the end of the page has each, with the machine's load."
+            )
     else:
         line = f"the straight line over log(members) through {power(near[0].members)} and {power(near[-1].members)}"
         about_far = f"The column *{power(FAR)}* is an **extrapolation**, not a measurement: {line}."
