@@ -7,6 +7,7 @@ ask for most of a proposal, having been away perhaps, gets the next ones whole.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 LEAST_SAVED: Final = 4_096
 """Bytes. Less is not worth that a transaction may be missing; at 258 bytes for each it is 19 of them."""
+_LONG_MS: Final = 1
 _WHOLE_AFTER_MISSES: Final = 16
 """Whole proposals for a peer that had to ask for most of one."""
 
@@ -136,6 +138,8 @@ class ConsensusChannel:
         match message:
             case CompactProposal():
                 for_core = self.rebuilder.received(replica, message, now_ms)
+                if steady_ms() > now_ms + _LONG_MS:
+                    await asyncio.sleep(0)  # it was searched for; a frame of many such must not hold up the others
             case TransactionsReply():
                 for_core = self.rebuilder.answered(replica, message)
             case TransactionsRequest():

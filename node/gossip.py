@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import chain
 from typing import Annotated, Final
 
 import msgspec
@@ -21,6 +20,7 @@ import msgspec
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
 from node.claims.transaction import MAX_TRANSACTION_BYTES, id_of
+from node.compact import TAG
 from node.frames import Split
 
 BATCH_BYTES: Final = 128 * 1024
@@ -180,19 +180,25 @@ class Gossip:
         """Transactions of peers that wait to be checked; of each peer, who may be lying, at most so many count."""
         return sum(min(count, most) for count in self._waiting.values())
 
-    def find(self, ids: Set[bytes]) -> dict[bytes, bytes]:
-        """Transactions with these ids that peers have told and that wait to be checked: no signature of them has
-        been. A long line is not searched to its end."""
+    def find(self, tags: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Transactions that peers have told and that wait to be checked, by id; `tags`: what each has at TAG. No
+        signature of them has been checked. No long line is searched to its end, and each peer's as far as another's:
+        none can hide the others'."""
         found: dict[bytes, bytes] = {}
-        left = _SEARCH
-        for batch in chain.from_iterable(self._incoming.values()):
-            if len(found) == len(ids):
-                break
-            count = len(batch.raws)
-            left -= _BATCH_COST + min(count, len(ids)) + (0 if batch.is_hashed else _HASH_COST * count)
-            if left < 0:
-                break
-            found.update((id, batch.by_id[id]) for id in batch.by_id.keys() & ids)
+        queues = [queue for queue in self._incoming.values() if queue]
+        for queue in queues:
+            left = _SEARCH // len(queues)
+            for told in queue:
+                if len(found) == len(tags):
+                    return found
+                count = len(told.raws)
+                left -= _BATCH_COST + min(count, len(tags)) + (0 if told.is_hashed else _HASH_COST * count)
+                if left < 0:
+                    break
+                for id in told.by_id.keys() & tags.keys():
+                    raw = told.by_id[id]
+                    if raw[TAG] == tags[id]:
+                        found[id] = raw
         return found
 
     async def run(self) -> None:
@@ -237,6 +243,8 @@ class Gossip:
             ahead = self._begin(raws) if raws else None
             for told in group:
                 told.is_begun, told.ahead = True, ahead
+            if time.monotonic_ns() - self._since_ns >= _TURN_NS:
+                break  # the others are begun when they are first in line
 
     async def _check(self, replica: ReplicaId, raws: list[bytes]) -> bool:
         for start in range(0, len(raws), SLICE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from node.compact import TAG, CompactProposal
@@ -32,8 +32,8 @@ class Pool(Protocol):
 class KnownTransactions:
     """Looks where it is cheap first: in the pool; then among those put aside, then among those still to be checked."""
 
-    def __init__(self, mempool: Pool, unchecked: Callable[[Set[bytes]], Mapping[bytes, bytes]]) -> None:
-        """`unchecked` finds, by id, transactions that peers have told and that wait to be checked."""
+    def __init__(self, mempool: Pool, unchecked: Callable[[Mapping[bytes, bytes]], Mapping[bytes, bytes]]) -> None:
+        """`unchecked` finds, by id and tag, transactions that peers have told and that wait to be checked."""
         self._mempool = mempool
         self._unchecked = unchecked
 
@@ -50,8 +50,10 @@ class KnownTransactions:
         if not is_worth_it:
             return Found(raws, _NOTHING)
         _fill(raws, missing, proposal, self._mempool.early())
-        unchecked = _fill(raws, missing, proposal, self._unchecked(missing.keys()).items()) if missing else _NOTHING
-        return Found(raws, unchecked)
+        if not missing:
+            return Found(raws, _NOTHING)
+        tags = {id: proposal.tag(place) for id, place in missing.items()}
+        return Found(raws, _fill(raws, missing, proposal, self._unchecked(tags).items()))
 
 
 def _fill(

@@ -383,6 +383,7 @@ class Node:
 
     def peer_connected(self, replica: ReplicaId) -> None:
         self.sync.connected(replica)
+        self.words.disconnected(replica)  # from the connection that this one replaces, if any
         self.driver.peer_connected(replica)
 
     def peer_disconnected(self, replica: ReplicaId, reason: str) -> None:

@@ -26,6 +26,8 @@ from node.known import Find
 _WINDOWS: Final = 4
 """Heights above the last final block that are worth a question. The core listens for two windows; blocks that it has
 still to take in may be on their way to it."""
+_WARY: Final = 16
+"""Proposals for which transactions whose signatures nobody has checked are no help, after some were made up."""
 
 
 class _Waiting(msgspec.Struct, kw_only=True):
@@ -65,6 +67,10 @@ class Rebuilder:
         self._waiting: dict[ReplicaId, dict[Height, _Waiting]] = {}
         self._asked: Counter[ReplicaId] = Counter()
         """Questions to each peer that it has not answered."""
+        self._looked: dict[ReplicaId, dict[Height, View]] = {}
+        """The last view in which each peer's proposal for a height was worth a search and a question: one is."""
+        self._wary = 0
+        """For how many proposals more only what is checked counts."""
         self.counters: Counter[str] = Counter()
 
     def received(self, sender: ReplicaId, proposal: CompactProposal, now_ms: int) -> list[Proposal | Vote]:
@@ -76,7 +82,10 @@ class Rebuilder:
             # The core says what is wrong with it, and looks at the block last.
             return [Proposal(vote=vote, block=Block(header=header, transactions=()))]
         is_worth_asking = self._is_worth_asking(sender, vote)
-        raws, unchecked = self._find(proposal, ids, is_worth_asking)
+        if is_worth_asking:
+            self._looked.setdefault(sender, {})[vote.height] = vote.view
+        raws, unchecked = self._find(proposal, ids, is_worth_asking and not self._wary)
+        self._wary = max(0, self._wary - 1)
         if _size(raws) > LARGEST.max_block_bytes:
             raise DecodeError("a compact proposal of a block that is too large")
         missing: tuple[int, ...] = ()
@@ -87,6 +96,7 @@ class Rebuilder:
             if not unchecked or whole.block.is_whole():
                 self.counters["rebuilt"] += 1
                 return [whole]
+            self._wary = _WARY
             missing, unchecked = tuple(sorted(unchecked)), frozenset()
         if not is_worth_asking:
             # Only the vote may wait, as for a whole proposal out of reach.
@@ -119,7 +129,9 @@ class Rebuilder:
             item.raws[place] = raw
         whole = _whole(item.proposal, item.raws)
         if not whole.block.is_whole():
-            if not item.is_doubtful:
+            if item.is_doubtful:
+                self._wary = _WARY
+            else:
                 self._misbehaved(sender, "transactions that do not fit the header they were proposed with")
             return self._give_up(item)
         self.counters["completed"] += 1
@@ -137,6 +149,7 @@ class Rebuilder:
         """Its connection has ended, and the questions with it; on the next one it repeats its pre-prepares."""
         self._waiting.pop(sender, None)
         self._asked.pop(sender, None)
+        self._looked.pop(sender, None)
 
     def _give_up(self, item: _Waiting) -> list[Proposal | Vote]:
         if item.is_given_up:
@@ -146,15 +159,16 @@ class Rebuilder:
         return [item.proposal.vote]
 
     def _is_worth_asking(self, sender: ReplicaId, vote: Vote) -> bool:
-        """One question for each height and view, about the first proposal for it: the core goes by that, too, and of
-        another only the vote counts, as evidence."""
+        """One search and one question for each height and view, about the first proposal for it: the core goes by that,
+        too, and of another only the vote counts, as evidence."""
         view, height = self._position()
         # Within so many views a replica is primary once.
         is_near = view <= vote.view < view + self._members.n and sender == self._members.primary(vote.view)
         waiting = self._waiting.get(sender, {})
         before = waiting.get(vote.height)
         has_room = len(waiting) < 2 * self._window if before is None else before.proposal.vote.view < vote.view
-        return is_near and has_room and height < vote.height <= height + _WINDOWS * self._window
+        is_new = self._looked.get(sender, {}).get(vote.height, -1) < vote.view
+        return is_new and is_near and has_room and height < vote.height <= height + _WINDOWS * self._window
 
     def _drop_old(self) -> None:
         view, height = self._position()
@@ -162,6 +176,8 @@ class Rebuilder:
             self._waiting[sender] = {
                 at: item for at, item in waiting.items() if at > height and item.proposal.vote.view >= view
             }
+        for sender, looked in self._looked.items():
+            self._looked[sender] = {at: last for at, last in looked.items() if at > height and last >= view}
 
     def __len__(self) -> int:
         """How many wait for an answer."""

@@ -29,7 +29,7 @@ _MAX_UNSENT: Final = 1024 * 1024
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from node.ed25519.worker import main; sys.exit(main())"
 """It imports what this process does, wherever that came from."""
 PATIENCE_S: Final = 5.0
-"""A process that answers nothing for so long is given up."""
+"""A process that answers nothing from one look at it to the next, so long after, is given up."""
 CORES: Final = 4
 """With so many to itself, a node whose libsodium checks one signature at a time starts the process by itself. Of two or
 three, the databases' own threads, the system and other nodes need what the node leaves over."""

@@ -208,7 +208,8 @@ class StateDatabase:
             row = next(rows, None)
         if floor is not None:
             found = end if row is None else row[0]
-            self._floors[start] = max(floor, min(found, table_end(start)))
+            # Not below the table either, were a range asked for that ends before it begins.
+            self._floors[start] = max(floor, start, min(found, table_end(start)))
         while row is not None:
             yield row
             row = next(rows, None)

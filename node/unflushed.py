@@ -19,7 +19,7 @@ _ROW_BYTES: Final = 100
 _ENTRY_BYTES: Final = 230
 """Of a record's entry."""
 _PAGE_BYTES: Final = 800
-"""Of a page, all in all, at most 1 KiB and mostly less."""
+"""Of a page, all in all; at most 2 KiB, and that only while each page of the trie is nearly full."""
 
 
 class Unflushed:
@@ -40,7 +40,8 @@ class Unflushed:
     def add(
         self, records: Mapping[bytes, bytes | None], update: TrieUpdate, rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        """One block's changes."""
+        """One block's changes, all or none."""
+        rows = list(rows)
         known = self.records
         fresh = [key for key in records if key not in known]
         self._keys.add_many(fresh)

@@ -13,9 +13,11 @@ from typing import Final
 
 from node.claims.events import EventKind
 from node.claims.mutual_aid.application_life import (
+    APPLICATION_DEADLINE_OF,
     APPLICATION_TRANSITIONS,
     ApplicationStatus,
 )
+from node.claims.mutual_aid.transitions import DeadlineKind
 
 
 class MemberStatus(IntEnum):
@@ -128,3 +130,9 @@ MEMBER_TRANSITIONS: Final[dict[tuple[MemberStatus | None, MemberStep], MemberSta
         if status not in (MemberStatus.VOID, *_NO_MEMBERS)
     },
 }
+
+MEMBER_DEADLINE_OF: Final[dict[MemberStatus, DeadlineKind]] = {
+    MemberStatus.APPLIED: APPLICATION_DEADLINE_OF[ApplicationStatus.APPLIED],
+    MemberStatus.ARREARS: DeadlineKind.REMOVAL,
+}
+"""Of arrears if the plan's terms remove who does not pay."""

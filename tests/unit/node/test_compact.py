@@ -296,3 +296,43 @@ def test_few_bytes_do_not_stand_for_a_huge_block() -> None:
     backup, proposal = Backup(large), propose([large] * 5 + [fake(2, size=100_000)])
     assert backup.take(proposal) == []
     assert backup.hear(proposal.block.digest, fake(2, size=100_000)) == [proposal.vote]
+
+
+def test_one_search_and_one_question_for_a_height_and_view_whatever_is_answered() -> None:
+    """A search takes milliseconds. Its slot must not be had again for an empty answer, nor for a block found whole."""
+    backup = Backup()
+    for time_ms in range(1, 6):
+        proposal = propose(RAWS, time_ms=time_ms)
+        backup.take(proposal)
+        backup.hear(proposal.block.digest)
+    assert backup.searches == 1 and len(backup.questions) == 1
+    found = Backup()
+    found.unchecked = {id_of(raw): raw for raw in RAWS}
+    assert [found.take(propose(RAWS)) for _ in range(3)] == [
+        [propose(RAWS)],
+        [propose(RAWS).vote],
+        [propose(RAWS).vote],
+    ]
+    assert found.searches == 1
+    again = propose(RAWS, view=4)
+    found.view = View(4)
+    assert found.take(again) == [again] and found.searches == 2, "another view is another matter"
+    found.rebuilder.forget(PRIMARY)
+    assert found.take(again) == [again] and found.searches == 3, "and so is another connection"
+
+
+def test_what_somebody_made_up_is_no_help_for_a_while() -> None:
+    backup, proposal = Backup(), propose(RAWS)
+    backup.unchecked = {id_of(raw): forged(raw) for raw in RAWS[1:]}
+    backup.take(proposal)
+    assert backup.questions[-1][1].missing == (0,)
+    assert backup.hear(proposal.block.digest, RAWS[0]) == [proposal.vote], "the core gets the vote, and the block later"
+    for height in range(2, 2 + 16):
+        backup.height = Height(height - 1)
+        later = propose(RAWS, height=height)
+        backup.take(later)
+        assert len(backup.questions[-1][1].missing) == 30, "asked for, all of it"
+        assert backup.hear(later.block.digest, *RAWS) == [later]
+    backup.height = Height(18)
+    backup.take(propose(RAWS, height=19))
+    assert backup.questions[-1][1].missing == (0,) and not backup.blamed

@@ -10,6 +10,7 @@ import pytest
 from consensus.errors import DecodeError
 from consensus.types import ReplicaId
 from node.claims.transaction import MAX_TRANSACTION_BYTES, id_of
+from node.compact import TAG
 from node.gossip import (
     BATCH_BYTES,
     MAX_BATCH_TRANSACTIONS,
@@ -159,11 +160,14 @@ async def test_what_waits_to_be_checked_is_found_by_id_until_it_is() -> None:
     wire.gossip.received(ReplicaId(1), encode_batch(raws[:60]))
     wire.gossip.received(ReplicaId(2), encode_batch(raws[60:]))
     wanted = {id_of(raw): raw for raw in (raws[3], raws[70])}
-    assert wire.gossip.find(wanted.keys() | {bytes(32)}) == wanted
+    tags = {id: raw[TAG] for id, raw in wanted.items()}
+    assert wire.gossip.find(tags | {bytes(32): bytes(16)}) == wanted
+    other = fake(3, signature=1)
+    assert id_of(other) == id_of(raws[3]) and wire.gossip.find({id_of(other): other[TAG]}) == {}, "another signature"
     running = asyncio.ensure_future(wire.gossip.run())
     await until(lambda: wire.gossip.waiting(1_000) == 0, "checked")
     await asyncio.sleep(0)
-    assert wire.gossip.find(wanted.keys()) == {}
+    assert wire.gossip.find(tags) == {}
     running.cancel()
 
 
@@ -172,12 +176,21 @@ async def test_search_of_a_long_line_is_bounded_and_the_next_one_comes_further()
     raws = [fake(number, size=100) for number in range(16_000)]
     for start in range(0, len(raws), 1_000):
         wire.gossip.received(ReplicaId(1), encode_batch(raws[start : start + 1_000]))
-    last = {id_of(raws[-1])}
+    last = {id_of(raws[-1]): raws[-1][TAG]}
     searches = 0
     while not wire.gossip.find(last):
         searches += 1
         assert searches < 5
     assert searches
+
+
+async def test_no_peer_hides_what_the_others_told_behind_a_long_line_of_its_own() -> None:
+    wire = Wire()
+    for number in range(8_000):
+        wire.gossip.received(ReplicaId(3), encode_batch([fake(10_000 + number, size=100)]))
+    raws = [fake(number) for number in range(100)]
+    wire.gossip.received(ReplicaId(2), encode_batch(raws))
+    assert wire.gossip.find({id_of(raw): raw[TAG] for raw in raws}) == {id_of(raw): raw for raw in raws}
 
 
 def test_batches_are_split_in_what_a_block_has_and_the_rest() -> None:
