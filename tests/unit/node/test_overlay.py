@@ -1,4 +1,4 @@
-"""What an overlay keeps of the state below it."""
+"""What an overlay, and a whole table's first row, keep of the state below."""
 
 from __future__ import annotations
 
@@ -41,4 +41,17 @@ def test_what_was_loaded_from_below_is_asked_for_once_and_ends_with_the_overlay(
     child.discard()
     with pytest.raises(InvariantBroken):
         child.load(KEY, Counters)
+    state.close()
+
+
+def test_a_range_that_ends_before_its_table_begins_leaves_later_ranges_alone(tmp_path: Path) -> None:
+    state = StateDatabase.open(tmp_path / "state", b"g" * 32)
+    below = state.overlay()
+    below.put(b"\x02a", b"A")
+    below.put(b"\x03b", b"B")
+    state.commit(below, height=0, digest=b"d" * 32)
+    above = state.overlay()
+    for reader in (state.view(), above):
+        assert list(reader.scan(b"\x03", b"\x02")) == []
+        assert list(reader.scan(b"\x03", b"\x04")) == [(b"\x03b", b"B")]
     state.close()
