@@ -32,6 +32,8 @@ PATIENCE_S: Final = 10.0
 DRAIN_S: Final = 6.0
 BIN_MS: Final = 100
 _READY_S: Final = 180.0
+_USED_UP_S: Final = 600.0
+"""Without an end in time, until the workload is used up: of an engine that takes seconds for some blocks, too."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,7 +252,7 @@ class Load:
         arguments = (msgspec.msgpack.encode(order), self._ready, self._go, self._results)
         self._process: BaseProcess = context.Process(target=_process, args=arguments)
         one_by_one_s = order.count * PATIENCE_S if order.mode == "single" else 0.0
-        self._timeout_s = order.seconds + one_by_one_s + DRAIN_S + _READY_S
+        self._timeout_s = (order.seconds or _USED_UP_S) + one_by_one_s + DRAIN_S + _READY_S
         self._process.start()
         if not self._ready.wait(_READY_S):
             self._process.kill()
