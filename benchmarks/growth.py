@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.engines.document import put
-from benchmarks.engines.usage import rss_bytes, written_bytes
+from benchmarks.engines.usage import held_bytes, written_bytes
 from benchmarks.stages import NAMES, Part, Stages, signed
 from consensus.block import Block
 from consensus.codec import decode, encode
@@ -122,7 +122,7 @@ def measure(folder: Path, count: int, step: int) -> Iterator[str]:
             others = time.process_time_ns() - process - (time.thread_time_ns() - thread)
             cells = [f"{ns / 1_000 / some:.1f}" for ns in (*stages.ns.values(), others)]
             bytes_each = (written_bytes(me) - written) / some
-            yield f"| {done:,} | {' | '.join(cells)} | {bytes_each:,.0f} | {rss_bytes(me) / 1e6:.0f} |"
+            yield f"| {done:,} | {' | '.join(cells)} | {bytes_each:,.0f} | {held_bytes(me) / 1e6:.0f} |"
             stages = Stages(time.thread_time_ns)
             process, thread, written = time.process_time_ns(), time.thread_time_ns(), written_bytes(me)
     tables = {}

@@ -50,7 +50,7 @@ def figures_of(result: Result, meter: Meter, nodes: int) -> Figures:
         "client_cpu_s_per_1000": result.cpu_s * 1_000 / final,
         "written_bytes_per_tx_node": usage.written_bytes / final / nodes,
         "disk_bytes_per_tx_node": usage.disk_bytes / final / nodes,
-        "peak_memory_mb": usage.peak_rss_bytes / 1e6,
+        "peak_memory_mb": usage.peak_held_bytes / 1e6,
     }
 
 

@@ -25,7 +25,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     written_bytes: int
     """Given to the disk, as the kernel counts it."""
     disk_bytes: int
-    peak_rss_bytes: int
+    peak_held_bytes: int
     """Of the largest process."""
 
 
@@ -46,8 +46,10 @@ def _field(pid: int, file: str, name: str) -> int:
     return 0
 
 
-def rss_bytes(pid: int) -> int:
-    return _field(pid, "status", "VmRSS:") * _KIB
+def held_bytes(pid: int) -> int:
+    """Memory that a process has for itself. Not what it maps of files, such as LevelDB's tables: that is the system's
+    cache, which takes it back when it needs it, and which also holds the files of those who read them."""
+    return _field(pid, "status", "RssAnon:") * _KIB
 
 
 def written_bytes(pid: int) -> int:
@@ -74,7 +76,7 @@ class Meter:
     def _watch(self) -> None:
         begun = 0.0
         while True:
-            self.memory.append((begun, max((rss_bytes(pid) for pid in self._pids), default=0)))
+            self.memory.append((begun, max((held_bytes(pid) for pid in self._pids), default=0)))
             if self._stop.wait(_EVERY_S):
                 return
             begun += _EVERY_S
@@ -92,5 +94,5 @@ class Meter:
             cpu_s=after[0] - before[0],
             written_bytes=after[1] - before[1],
             disk_bytes=after[2] - before[2],
-            peak_rss_bytes=max(size for _, size in self.memory),
+            peak_held_bytes=max(size for _, size in self.memory),
         )

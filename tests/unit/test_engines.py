@@ -235,11 +235,11 @@ def test_nothing_counted_is_no_division_by_zero() -> None:
 def test_memory_over_time_is_shown_at_equal_steps_with_its_growth() -> None:
     def course(engine: str, mb: list[tuple[float, int]]) -> Course:
         memory = [(at, size * 10**6) for at, size in mb]
-        return Course(engine=engine, committed_per_s=2_990.0, p50_ms=41.0, lost=0, memory=memory)
+        return Course(engine=engine, committed_per_s=2_990.0, last_per_s=2_900.0, p50_ms=41.0, lost=0, memory=memory)
 
     flat = course("ours", [(float(second), 100) for second in range(601)])
     leaking = course("theirs", [(float(second), second) for second in range(601)])
     assert flat.growth == 1.0 and leaking.growth == pytest.approx(1.5)
     shown = memory_table([flat, leaking], 3_000.0)
-    assert "| ours | 2,990 | 41.0 | 100 | 100 | 100 | 100 | 100 | 100 | 1.00 |" in shown
-    assert "| theirs | 2,990 | 41.0 | 100 | 200 | 300 | 400 | 500 | 600 | 1.50 |" in shown
+    assert "| ours | 2,990 | 2,900 | 41.0 | 100 | 100 | 100 | 100 | 100 | 100 | 1.00 |" in shown
+    assert "| theirs | 2,990 | 2,900 | 41.0 | 100 | 200 | 300 | 400 | 500 | 600 | 1.50 |" in shown
