@@ -58,7 +58,15 @@ class NodeSection(_Section, frozen=True, kw_only=True):
             "fork the chain: only if the cluster cannot move otherwise, and for one start."
         ),
     ] = False
-
+    state_cache_bytes: Annotated[
+        int,
+        Meta(
+            ge=2**20,
+            le=2**40,
+            description="Memory for records and pages of the state; 128 MiB hold those of some 300,000 members. What "
+            "is not in it is read from the tables on disk.",
+        ),
+    ] = 134_217_728
     signature_process: Annotated[
         Literal["auto", "on", "off"],
         Meta(

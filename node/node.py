@@ -160,7 +160,9 @@ class Node:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.blocks = BlockStore.open(self.data_dir / "blocks", self.domain.genesis)
         self._is_open = True
-        self.state = StateDatabase.open(self.data_dir / "state", self.domain.genesis)
+        self.state = StateDatabase.open(
+            self.data_dir / "state", self.domain.genesis, cache_bytes=self.config.node.state_cache_bytes
+        )
         self.verifier = TransactionVerifier()
         self.executor = Executor(
             self.application, self.state, self.blocks, self.genesis_header, self.verifier, limits=BlockLimits()

@@ -20,6 +20,7 @@ from node.frames import Channel
 from node.genesis import dump_genesis
 from node.keyfile import write_key
 from node.node import Node
+from node.state import StateDatabase
 from tests.unit.node.nodes import NAMES, Cluster, running, until
 
 ABOUT_VALUES = (
@@ -240,3 +241,20 @@ def test_peer_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     for name, message in (("nobody", "no organisation nobody"), ("a", "does not call itself")):
         with pytest.raises(ConfigError, match=message):
             Node(msgspec.structs.replace(config, peers={name: "127.0.0.1:1"}))
+
+
+async def test_the_state_caches_as_much_as_the_operator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    opening = StateDatabase.open
+
+    def opened(path: Path, genesis: bytes, *, cache_bytes: int) -> StateDatabase:
+        given.append(cache_bytes)
+        return opening(path, genesis, cache_bytes=cache_bytes)
+
+    monkeypatch.setattr("node.node.StateDatabase.open", opened)
+    config = Cluster(tmp_path).config("a")
+    own = msgspec.structs.replace(config.node, state_cache_bytes=2**21)
+    node = Node(msgspec.structs.replace(config, node=own))
+    await node.start()
+    await node.stop()
+    assert given == [2**21]
