@@ -1,7 +1,7 @@
 """LevelDB behind one door: opening, atomic batches, strict reads, errors that say the way out.
 
-Nothing else imports plyvel. Reads verify checksums and LevelDB runs with paranoid checks: a database that
-holds nonsense stops the node instead of giving wrong answers.
+Nothing else imports plyvel. Reads verify checksums, unless their caller has a hash, and LevelDB runs with paranoid
+checks: a database that holds nonsense stops the node instead of giving wrong answers.
 
 Test hook: `on_write` is called before and after every batch. Without one, the environment variable
 WEAL_CRASH_AT_WRITE kills the process as `kill -9` would: `before:3` just before the third batch that
@@ -113,17 +113,20 @@ class Database:
         """The error for an inconsistency of this database: what is wrong, where, and the way out."""
         return StoreError(f"{self.name} database {self.path}: {what}. Way out: {self._way_out}")
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, *, checked: bool = False) -> bytes | None:
+        """The row's value. With `checked` the caller has a hash of it, and LevelDB's checksums are left alone."""
         try:
-            value: bytes | None = self._db.get(key, verify_checksums=True)
+            value: bytes | None = self._db.get(key, verify_checksums=not checked)
         except self._errors as error:
             raise self.broken(f"reading {key[:48].hex()} failed: {error}") from error
         return value
 
-    def scan(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < stop as of now, in key order (or from the end backwards)."""
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, checked: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < stop as of now, in key order (or from the end backwards). `checked` as for `get`."""
         try:
-            with self._db.iterator(start=start, stop=stop, reverse=reverse, verify_checksums=True) as rows:
+            with self._db.iterator(start=start, stop=stop, reverse=reverse, verify_checksums=not checked) as rows:
                 yield from rows
         except self._errors as error:
             raise self.broken(f"reading from {start[:48].hex()} on failed: {error}") from error

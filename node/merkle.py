@@ -33,9 +33,9 @@ __all__ = [
     "StateProof",
     "TrieUpdate",
     "entries",
-    "is_absent",
     "missing",
     "prove",
+    "record_hash",
     "rfc6962_proof",
     "rfc6962_root",
     "root_of",
@@ -246,14 +246,15 @@ def _place(digits: str, top: bytes, inner: ReadInner) -> tuple[str, bytes]:
     return digits[:depth], above[1][at : at + 32]
 
 
-def is_absent(key: bytes, top: bytes, page: Callable[[str], bytes | None], inner: ReadInner) -> bool:
-    """Does the trie show that there is no record at `key`? Not if `page` does not have the page at hand."""
+def record_hash(key: bytes, top: bytes, page: ReadPage, inner: ReadInner) -> bytes | None:
+    """Hash of the record that the trie names at `key`, or None if it names none."""
     position = sha256(key)
     name, current = _place(position.hexdigest(), top, inner)
     if current == EMPTY:
-        return True
-    held = page(name)
-    return held is not None and _find(held, position.digest()) < 0
+        return None
+    held = page(name, current)
+    found = _find(held, position.digest())
+    return None if found < 0 else held[found + 32 : found + ENTRY_BYTES]
 
 
 def missing(records: Iterable[tuple[bytes, bytes]], top: bytes, page: ReadPage, inner: ReadInner) -> bytes | None:

@@ -11,6 +11,7 @@ pages at every start, which proves against the recorded root that no page is los
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -180,13 +181,25 @@ class StateDatabase:
             changed = self._unflushed.records
             if key in changed:
                 value = changed[key]
-            elif not merkle.is_absent(key, self.top, self._page_in_memory, self.inner.get):
-                # Only then: what LevelDB does not have it looks for on every level, and takes so many vain looks as a
-                # reason to merge tables.
-                value = self._db.get(record_key(key))
+            else:
+                value = self._record_from_disk(key)
             self._records.put(key, _NO_RECORD if value is None else value)
             return value
         return None if value is _NO_RECORD else value
+
+    def _record_from_disk(self, key: bytes) -> bytes | None:
+        """A record, checked against its page; whoever reads one will mostly write it, and then needs the page.
+
+        Only if its page names it: what LevelDB does not have it looks for on every level, and takes a few hundred such
+        looks as a reason to merge a table with all below it.
+        """
+        expected = merkle.record_hash(key, self.top, self.page, self.inner.get)
+        if expected is None:
+            return None
+        value = self._db.get(record_key(key), checked=True)
+        if value is None or sha256(value).digest() != expected:
+            raise self._db.broken(f"record {key.hex()} is not the one its page names")
+        return value
 
     def load(self, key: bytes, kind: type[R]) -> R | None:
         """The committed record at `key`, decoded."""
@@ -229,14 +242,15 @@ class StateDatabase:
             self._pages.put(name, page)
         return page
 
-    def _page_in_memory(self, name: str) -> bytes | None:
-        return self._pages.get(name) or self._unflushed.pages.get(name)
-
     def _page_from_disk(self, name: str, expected: bytes) -> bytes:
-        page = b"".join([key[1:] + record for key, record in self._db.scan(*entries_below(name))])
+        page = b"".join([key[1:] + record for key, record in self._db.scan(*entries_below(name), checked=True)])
         if merkle.page_hash(page) != expected:
             raise self._db.broken(f"page {name or 'at the top'} is missing or changed")
         return page
+
+    def as_written(self, key: bytes) -> bytes | None:
+        """A record whatever its page says of it, for an audit, which tells that apart. Call `flush` first."""
+        return self._db.get(record_key(key))
 
     def row(self, key: bytes) -> bytes | None:
         """One of the rows given to `commit` as `extra`."""
