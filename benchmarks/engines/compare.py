@@ -81,11 +81,13 @@ def make(engine: str, folder: Path) -> Network:
 
 
 def large_blocks(folder: Path) -> WealNetwork:
-    """Nodes that put all they have into a block."""
+    """Nodes that put all they have into a block, and take as much as comes."""
 
     def adjust(config: Config) -> Config:
         return msgspec.structs.replace(
-            config, consensus=msgspec.structs.replace(config.consensus, block_transactions=2_000)
+            config,
+            consensus=msgspec.structs.replace(config.consensus, block_transactions=2_000),
+            mempool=msgspec.structs.replace(config.mempool, backlog_ms=0),
         )
 
     return WealNetwork(folder, adjust=adjust)
@@ -123,8 +125,8 @@ class Comparison:
         self._measure("one of four dead", (WEAL, *tuned), self._one_dead)
         self._measure("leader killed", (WEAL, *best), lambda n, f: runs.leader_killed(n, f, 1_000))
         self._measure("overload", (WEAL, *best), self._overload)
-        self._measure("catch-up", (WEAL, *best), self._catch_up)
-        self._measure("catch-up, large blocks", (WEAL, *best), self._large_catch_up, make_ours=large_blocks)
+        self._measure("catch-up", (WEAL, *tuned), self._catch_up)
+        self._measure("catch-up, large blocks", (WEAL, *tuned), self._large_catch_up, make_ours=large_blocks)
         self._measure("cold start", (WEAL,), self._cold_start, rounds=1)
         self._measure("curve", (WEAL, *best), self._curve, rounds=1)
         return self.found
@@ -145,11 +147,11 @@ class Comparison:
         return runs.at_rate(network, folder, 3 * taken, max(10.0, self._options.seconds / 3))
 
     def _catch_up(self, network: Network, folder: Path) -> Figures:
-        # With a validator away the peer takes a second for some blocks, so it is given fewer.
-        return runs.catch_up(network, folder, 100, 20_000 if network.engine == "weal" else 5_000)
+        # The peer begins its next block while half of what is open waits for the answer.
+        return runs.catch_up(network, folder, 100 if network.engine == "weal" else 250, 30_000)
 
     def _large_catch_up(self, network: Network, folder: Path) -> Figures:
-        return runs.catch_up(network, folder, 3_000, 60_000 if network.engine == "weal" else 30_000)
+        return runs.catch_up(network, folder, 3_000, 60_000)
 
     def _cold_start(self, network: Network, folder: Path) -> Figures:
         assert isinstance(network, WealNetwork)

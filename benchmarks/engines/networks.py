@@ -50,6 +50,9 @@ class Network(Protocol):
     def restart(self, node: int) -> None:
         """Start a node that was killed; returns at once."""
 
+    def wipe(self, node: int) -> None:
+        """Remove what a node that does not run has stored, all but its identity."""
+
     def height(self, node: int) -> int:
         """Height of its last committed block; -1 if it does not answer."""
 
@@ -130,6 +133,9 @@ class WealNetwork:
     def restart(self, node: int) -> None:
         self._net.start([self._net.names[node]], wait=False)
 
+    def wipe(self, node: int) -> None:
+        shutil.rmtree(self.directories[node])
+
     def drop_state(self, node: int) -> None:
         """Remove the state of a node that does not run: its next start computes it again from its blocks."""
         shutil.rmtree(self.directories[node] / "state")
@@ -162,6 +168,12 @@ class CometNetwork(CometBFT):
     def sign(self, path: Path, count: int) -> None:
         self._runs += 1
         generate(path, count, self._runs)
+
+    def wipe(self, node: int) -> None:
+        for store in (self.directories[node] / "data").iterdir():
+            # What it signed last stays with its key, as CometBFT's own reset would leave it to the operator.
+            if store.is_dir():
+                shutil.rmtree(store)
 
     def height(self, node: int) -> int:
         try:
