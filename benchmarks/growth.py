@@ -1,6 +1,7 @@
 """What an enrolment costs a node as its state grows: processor time by part, bytes written, memory.
 
-    python -m benchmarks.growth            two minutes; a table of 40,000 members a row
+    python -m benchmarks.growth                                         three minutes; a row for 60,000 members
+    python -m benchmarks.growth --members 1000000 --step 200000 --docs  ten; also remakes docs/performance.md
 
 One backup without network, alone in its process, executes and commits blocks that another process has made. Signatures
 are taken as checked (benchmarks/stages.py has them). LevelDB's threads are "compacting"; bytes are the kernel's count.
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -100,15 +102,11 @@ def _promise(part: Part, block: Block) -> list[bytes]:
     return keys
 
 
-def measure(folder: Path, count: int, step: int) -> Iterator[str]:
-    """A table in Markdown, row by row, of `count` enrolments in a chain of their own."""
-    maker = multiprocessing.get_context("spawn").Process(target=make_blocks, args=(str(folder), count))
-    maker.start()
-    maker.join()
-    part = Part(folder / "backup", load_genesis(folder / "net" / layout.GENESIS_FILE), _Known())
-    yield "| members | blocks, us | execute, us | commit, us | compacting, us | written, bytes | memory, MB |"
-    yield "|---:|---:|---:|---:|---:|---:|---:|"
-    me, done = os.getpid(), 0
+def course(folder: Path, count: int, step: int, cache_bytes: int) -> tuple[list[str], str]:
+    """Rows of the table, and what was written for each member, of the blocks in `folder` with a cache of that size."""
+    place = folder / f"backup-{cache_bytes}"
+    part = Part(place, load_genesis(folder / "net" / layout.GENESIS_FILE), _Known(), cache_bytes=cache_bytes)
+    me, done, rows = os.getpid(), 0, list[str]()
     begun = written_bytes(me)
     stages, process, thread, written = Stages(time.thread_time_ns), time.process_time_ns(), time.thread_time_ns(), begun
     for block in _read(folder / "blocks"):
@@ -120,38 +118,62 @@ def measure(folder: Path, count: int, step: int) -> Iterator[str]:
         if done % step == 0 or done == count:
             some = (done - 1) % step + 1
             others = time.process_time_ns() - process - (time.thread_time_ns() - thread)
-            cells = [f"{ns / 1_000 / some:.1f}" for ns in (*stages.ns.values(), others)]
-            bytes_each = (written_bytes(me) - written) / some
-            yield f"| {done:,} | {' | '.join(cells)} | {bytes_each:,.0f} | {held_bytes(me) / 1e6:.0f} |"
+            cells = [f"{cache_bytes >> 20} | {done:,}"]
+            cells += [f"{ns / 1_000 / some:.1f}" for ns in (*stages.ns.values(), others)]
+            cells += [f"{(written_bytes(me) - written) / some:,.0f}", f"{held_bytes(me) / 1e6:.0f}"]
+            rows.append(f"| {' | '.join(cells)} |")
             stages = Stages(time.thread_time_ns)
             process, thread, written = time.process_time_ns(), time.thread_time_ns(), written_bytes(me)
+    all_bytes = (written - begun) / done
+    part.close()
+    return rows, f"{cache_bytes >> 20} MiB: {_written(place, all_bytes, done)}"
+
+
+def _written(place: Path, all_bytes: float, done: int) -> str:
+    """Bytes for each of `done` transactions by where they went, from LevelDB's logs."""
     tables = {}
     for name in ("blocks", "state"):
-        log = (folder / "backup" / name / "LOG").read_text(encoding="utf-8")
+        log = (place / name / "LOG").read_text(encoding="utf-8")
         tables[name] = [sum(map(int, pattern.findall(log))) / done for pattern in (_FLUSHED, _COMPACTED)]
-    all_bytes = (written - begun) / done
-    yield ""
-    yield (
-        f"Written for each, in all {all_bytes:,.0f} bytes: "
+    return (
+        f"{all_bytes:,.0f} bytes written for each: "
         + "; ".join(
             f"{name} {flushed:,.0f} in tables and {compacted:,.0f} by compaction"
             for name, (flushed, compacted) in tables.items()
         )
         + f"; {all_bytes - sum(map(sum, tables.values())):,.0f} in logs."
     )
-    part.close()
+
+
+def measure(folder: Path, count: int, step: int, caches: Sequence[int]) -> Iterator[str]:
+    """A table in Markdown, part by part, of `count` enrolments in a chain of their own, for each size of the cache."""
+    parts = ("blocks", "execute", "commit", "compacting")
+    yield f"| cache, MiB | members | {' | '.join(f'{part}, us' for part in parts)} | written, bytes | memory, MB |"
+    yield "|" + "---:|" * 8
+    # A process for each: memory that one had stays with its allocator.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
+        processes.submit(make_blocks, str(folder), count).result()
+        notes = []
+        for cache_bytes in caches:
+            rows, note = processes.submit(course, folder, count, step, cache_bytes).result()
+            yield from rows
+            notes.append(note)
+    for note in notes:
+        yield from ("", note)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--members", type=int, default=240_000, help="how many (default %(default)s)")
-    parser.add_argument("--step", type=int, default=40_000, help="members to a row (default %(default)s)")
+    parser.add_argument("--caches", default="128,512", help="MiB of state cache, with commas (default %(default)s)")
+    parser.add_argument("--step", type=int, default=60_000, help="members to a row (default %(default)s)")
     parser.add_argument("--docs", action="store_true", help="also remake the table of docs/performance.md")
     options = parser.parse_args(arguments)
+    caches = [int(size) << 20 for size in options.caches.split(",")]
     with tempfile.TemporaryDirectory(prefix="weal-growth-") as folder:
         lines = []
-        for line in measure(Path(folder), options.members, options.step):
+        for line in measure(Path(folder), options.members, options.step, caches):
             print(line, flush=True)
             lines.append(line)
     if options.docs:

@@ -48,13 +48,15 @@ NAMES: Final = ("a", "b", "c", "d")
 class Part:
     """One node without network: pool, executor and both databases."""
 
-    def __init__(self, folder: Path, genesis: Genesis, signatures: Verifier | None = None) -> None:
+    def __init__(
+        self, folder: Path, genesis: Genesis, signatures: Verifier | None = None, cache_bytes: int = 128 << 20
+    ) -> None:
         """`signatures`: who checks those of blocks, by default as in a node."""
         self.application = Application(genesis)
         members = member_set(genesis)
         header = genesis_header(genesis, members, genesis_state_root(self.application))
         self.blocks = BlockStore.open(folder / "blocks", genesis.digest)
-        self.state = StateDatabase.open(folder / "state", genesis.digest)
+        self.state = StateDatabase.open(folder / "state", genesis.digest, cache_bytes=cache_bytes)
         self.verifier = TransactionVerifier()
         self.executor = Executor(self.application, self.state, self.blocks, header, signatures or self.verifier)
         self.executor.replay()

@@ -131,6 +131,8 @@ def test_signatures_are_measured_with_each_verifier() -> None:
 
 
 def test_growth_tells_what_each_step_of_members_costs(tmp_path: Path) -> None:
-    lines = list(growth.measure(tmp_path, 1_000, 800))
-    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["800", "1,000"]
-    assert lines[-1].startswith("Written for each") and all(line.count("|") == 8 for line in lines[:4])
+    lines = list(growth.measure(tmp_path, 1_000, 800, [1 << 20, 4 << 20]))
+    cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines[2:6]]
+    assert cells == [["1", "800"], ["1", "1,000"], ["4", "800"], ["4", "1,000"]]
+    assert all(line.count("|") == 9 for line in lines[:6])
+    assert [line[:6] for line in lines[6:] if line] == ["1 MiB:", "4 MiB:"]
