@@ -10,11 +10,13 @@ from node.executor import Committed
 
 
 class Outgoing(Protocol):
-    """What carries consensus messages to peers."""
+    """What carries consensus messages to peers; they may wait for `flush`."""
 
     def send(self, replica: ReplicaId, message: Message) -> None: ...
 
     def broadcast(self, message: Message) -> None: ...
+
+    def flush(self) -> None: ...
 
     def misbehaved(self, replica: ReplicaId, reason: str) -> None: ...
 
