@@ -19,6 +19,9 @@ class Timer(Enum):
     RESEND = "resend"
     """Say again what is still open, in case it was lost."""
 
+    # Looked for after every event; the hash of Enum is a function of Python.
+    __hash__ = object.__hash__
+
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
     pass

@@ -23,6 +23,9 @@ class Phase(IntEnum):
     PREPARE = 2
     COMMIT = 3
 
+    # Every look into a table of votes hashes a phase; that of Enum is a function of Python.
+    __hash__ = int.__hash__
+
 
 class Vote(Wire, frozen=True, tag=1):
     """One replica's signed word on one slot. The primary's pre-prepare counts as its prepare."""

@@ -427,10 +427,13 @@ class NormalCase:
         """Is something proposed above the tip, or has it to be proposed again? Votes of fewer than f + 1 others
         do not count: one faulty backup must not keep the timers of an idle cluster running."""
         r = self._r
-        return r.views.has_chosen_open or any(
-            slot.pre_prepare is not None or max(map(len, slot.votes.values())) >= r.members.weak_quorum
-            for slot in self.log.above(r.tip.height)
-        )
+        if r.views.has_chosen_open:
+            return True
+        weak_quorum = r.members.weak_quorum
+        for slot in self.log.above(r.tip.height):
+            if slot.pre_prepare is not None or max(map(len, slot.votes.values())) >= weak_quorum:
+                return True
+        return False
 
     @property
     def is_behind(self) -> bool:

@@ -278,25 +278,26 @@ class Replica:
                 return
             # A planned change of the primary came with a commit: perhaps all others asked for it before.
 
-    def _needs_progress(self) -> bool:
+    def _needs_progress(self, *, is_open: bool) -> bool:
         if not self.voting:
             return False
-        if not self.active:
-            return self.views.quorum_asks()
-        return self.work_pending or self.slots.is_open
+        return is_open if self.active else self.views.quorum_asks()
 
     def _update_timers(self) -> None:
         """Timers run only while there is something to wait for."""
         is_restarted, self._is_progress_restarted = self._is_progress_restarted, False
-        self._run(Timer.PROGRESS, self._needs_progress(), self.views.timeout_ms(), is_restarted=is_restarted)
+        is_open = self.work_pending or self.slots.is_open
+        self._run(Timer.PROGRESS, self._needs_progress(is_open=is_open), is_restarted=is_restarted)
         # A replica that only listens asks too: nobody else would notice what it has missed.
-        is_open = self.work_pending or self.slots.is_open or bool(self.slots.certificates) or self.views.is_fetching
-        is_waiting = not self.active or self.slots.is_behind or self.probation.needs_greetings
-        self._run(Timer.RESEND, is_open or is_waiting, max(1, self.config.view_timeout_ms // 2))
+        is_open = is_open or bool(self.slots.certificates) or self.views.is_fetching
+        is_waiting = is_open or not self.active or self.slots.is_behind or self.probation.needs_greetings
+        self._run(Timer.RESEND, is_waiting)
 
-    def _run(self, timer: Timer, is_needed: bool, delay_ms: int, *, is_restarted: bool = False) -> None:
+    def _run(self, timer: Timer, is_needed: bool, *, is_restarted: bool = False) -> None:
         if is_needed and (is_restarted or timer not in self._running):
             self._running.add(timer)
+            is_progress = timer is Timer.PROGRESS
+            delay_ms = self.views.timeout_ms() if is_progress else max(1, self.config.view_timeout_ms // 2)
             self.emit(SetTimer(timer=timer, delay_ms=delay_ms))
         elif not is_needed and timer in self._running:
             self._running.discard(timer)

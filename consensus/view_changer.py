@@ -73,7 +73,7 @@ class ViewChanger:
     @property
     def has_chosen_open(self) -> bool:
         """Is a block that this view had to propose again not final yet?"""
-        return self._r.active and any(height > self._r.tip.height for height in self._chosen)
+        return bool(self._chosen) and self._r.active and max(self._chosen) > self._r.tip.height
 
     @property
     def is_fetching(self) -> bool:
@@ -187,7 +187,7 @@ class ViewChanger:
     def advance(self) -> None:
         """Follow f + 1 others upwards; open the new view if it is ours and a quorum asks for it."""
         r = self._r
-        while r.voting:
+        while self._changes and r.voting:
             above = [c.view for replica, c in self._changes.items() if replica != r.id and c.view > r.view]
             if len(above) < r.members.weak_quorum:
                 break
@@ -200,7 +200,7 @@ class ViewChanger:
 
     def _try_new_view(self) -> None:
         r = self._r
-        if r.active or not r.voting or r.primary != r.id:
+        if not self._changes or r.active or not r.voting or r.primary != r.id:
             return
         changes = [self._changes[s] for s in sorted(self._changes) if self._changes[s].view == r.view]
         if len(changes) < r.members.quorum:
@@ -277,7 +277,7 @@ class ViewChanger:
         Runs in every step: a crash may have come between the new view and these.
         """
         r = self._r
-        if not (r.active and r.voting and r.primary == r.id):
+        if not (self._chosen and r.active and r.voting and r.primary == r.id):
             return
         for height in sorted(self._chosen):
             if height <= r.tip.height:

@@ -39,7 +39,7 @@ class WaitingVotes:
 
     def ahead_of(self, height: Height) -> int:
         """How many peers vote above `height`, further up than votes were accepted."""
-        return sum(at > height for at in self._ahead.values())
+        return sum([at > height for at in self._ahead.values()])
 
     def forget_heights(self) -> None:
         """A view ended: what was voted on at the top of it may never become final."""
