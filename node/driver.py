@@ -44,7 +44,6 @@ from consensus.events import (
     PeerConnected,
     PrimarySuspected,
     Received,
-    Timer,
     TimerFired,
     WorkChanged,
 )
@@ -59,6 +58,7 @@ from node.inbox import Inbox
 from node.link import steady_ms
 from node.mempool import Mempool, Pending
 from node.store import BlockStore
+from node.timers import Timers
 
 log = logging.getLogger("weal.driver")
 
@@ -116,8 +116,7 @@ class Driver:
         self._observer = observer
         self._settings = settings
         self.inbox = Inbox()
-        self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._fired: set[Timer] = set()
+        self._timers = Timers(self.inbox.post)
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._settle_timer: asyncio.TimerHandle | None = None
         self._must_settle = False
@@ -178,7 +177,8 @@ class Driver:
                     if self._has_work():
                         await asyncio.sleep(0)
         finally:
-            for timer in (*self._timers.values(), self._deadline_timer, self._settle_timer, self._gather_timer):
+            self._timers.close()
+            for timer in (self._deadline_timer, self._settle_timer, self._gather_timer):
                 if timer is not None:
                     timer.cancel()
 
@@ -202,6 +202,8 @@ class Driver:
                 transactions += len(event.block.transactions)
             elif isinstance(event, Received):
                 self._note_seen(event.message)
+            elif isinstance(event, TimerFired) and self._timers.is_void(event):
+                continue
             self._handle(event)
             taken += 1
         self._tell_work()
@@ -243,9 +245,9 @@ class Driver:
             case Send(to=to, message=message):
                 self._sends.append((to, message))
             case SetTimer(timer=timer, delay_ms=delay_ms):
-                self._set_timer(timer, delay_ms)
+                self._timers.set(timer, delay_ms)
             case CancelTimer(timer=timer):
-                self._cancel_timer(timer)
+                self._timers.cancel(timer)
             case Build() | Execute():
                 if self._is_state_behind:
                     # Synced blocks wait to be executed, and this one may stand on their state.
@@ -412,29 +414,15 @@ class Driver:
 
     # Time
 
-    def _set_timer(self, timer: Timer, delay_ms: int) -> None:
-        self._cancel_timer(timer)
-        loop = asyncio.get_running_loop()
-        self._timers[timer] = loop.call_later(delay_ms / 1000, self._fire, timer)
-
-    def _cancel_timer(self, timer: Timer) -> None:
-        # One that has fired but still waits in the inbox is void too: else a busy moment costs a view.
-        self._fired.discard(timer)
-        handle = self._timers.pop(timer, None)
-        if handle is not None:
-            handle.cancel()
-
-    def _fire(self, timer: Timer) -> None:
-        del self._timers[timer]
-        self._fired.add(timer)
-        self.inbox.post(TimerFired(timer=timer))
-
     def _watch_deadline(self) -> None:
         """Wake up when the next deadline of the committed state is due: that is work, without any operator."""
+        deadline_ms = self._next_deadline_ms()
         if self._deadline_timer is not None:
+            if deadline_ms == self._deadline_ms:
+                return
             self._deadline_timer.cancel()
             self._deadline_timer = None
-        self._deadline_ms = self._next_deadline_ms()
+        self._deadline_ms = deadline_ms
         if self._deadline_ms is None:
             return
         if self._deadline_ms <= self._chain_now_ms():

@@ -15,7 +15,8 @@ class FinalityFeed:
 
     def __init__(self, height: int) -> None:
         self.height = height
-        self._next_block: asyncio.Future[None] | None = None
+        self._for_height: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits for a block above which height."""
         self._by_id: dict[bytes, set[asyncio.Future[None]]] = {}
 
     @property
@@ -26,9 +27,13 @@ class FinalityFeed:
     def committed(self, height: int, ids: Iterable[bytes]) -> None:
         """A block with these transactions is final and can be read."""
         self.height = height
-        if self._next_block is not None:
-            self._next_block.set_result(None)
-            self._next_block = None
+        if self._for_height:
+            waiting, self._for_height = self._for_height, []
+            for above, future in waiting:
+                if height > above:
+                    _wake(future)
+                else:
+                    self._for_height.append((above, future))
         if self._by_id:
             for id in ids:
                 self.decided(id)
@@ -36,20 +41,23 @@ class FinalityFeed:
     def decided(self, id: bytes) -> None:
         """The fate of a transaction has changed for good."""
         for future in self._by_id.pop(id, ()):
-            if not future.done():
-                future.set_result(None)
+            _wake(future)
 
     async def wait_height(self, above: int, timeout_s: float) -> int:
         """The committed height as soon as it is greater than `above`, or whatever it is after `timeout_s`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self.height <= above:
-                    if self._next_block is None:
-                        self._next_block = asyncio.get_running_loop().create_future()
-                    # Shielded: others wait for the same block.
-                    await asyncio.shield(self._next_block)
-        except TimeoutError:
-            pass
+        if self.height <= above:
+            # Every block wakes several who wait so: a timer and a future are a third of what asyncio.timeout costs.
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_later(timeout_s, _wake, future)
+            entry = above, future
+            self._for_height.append(entry)
+            try:
+                await future
+            finally:
+                timer.cancel()
+                if entry in self._for_height:
+                    self._for_height.remove(entry)
         return self.height
 
     async def wait_decided(self, ids: Sequence[bytes], is_decided: Callable[[bytes], bool], timeout_s: float) -> bool:
@@ -74,3 +82,8 @@ class FinalityFeed:
                 waiting.discard(future)
                 if not waiting:
                     del self._by_id[id]
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

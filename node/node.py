@@ -29,6 +29,7 @@ from node import status
 from node.backlog import Backlog
 from node.block_rules import BlockLimits
 from node.censorship import CensorshipWatch
+from node.claims import keys
 from node.claims.application import Application
 from node.claims.results import ResultCode
 from node.claims.transaction import Transaction
@@ -246,7 +247,7 @@ class Node:
             executor=self.executor,
             blocks=self.blocks,
             mempool=self.mempool,
-            next_deadline_ms=lambda: self.application.next_deadline_ms(self.state.view()),
+            next_deadline_ms=self._next_deadline_ms,
             chain_now_ms=self.clock.now_ms,
             real_ms_until=self.clock.real_ms_until,
             outgoing=self.words,
@@ -268,6 +269,11 @@ class Node:
             settings=SyncSettings(**fields),
             window=config.consensus.window,
         )
+
+    def _next_deadline_ms(self) -> int | None:
+        """As `Application.next_deadline_ms` of the committed state."""
+        first = self.state.first_key(keys.table(keys.DEADLINE)[0])
+        return None if first is None else keys.parse_deadline(first)[0]
 
     def _synced(self, block: Block, certificate: CommitCertificate) -> None:
         self.driver.inbox.post_synced(block, certificate)

@@ -98,6 +98,8 @@ class StateDatabase:
         self._floors: dict[bytes, bytes] = {}
         """Table -> no record of it has a lower key. A queue is read from its beginning, where LevelDB holds a mark for
         each row that is gone: without this, every block steps over those of thousands of blocks before it."""
+        self._firsts: dict[bytes, bytes | None] = {}
+        """What `first_key` has answered, of tables that no block has written since."""
         self.overlays: list[Overlay] = []
         """Overlays directly on the committed state."""
         self.top, self.inner = EMPTY, dict[str, Inner]()
@@ -227,6 +229,13 @@ class StateDatabase:
             yield row
             row = next(rows, None)
 
+    def first_key(self, table: bytes) -> bytes | None:
+        """The lowest key of a committed record whose first byte is `table`; every block asks for some."""
+        if table not in self._firsts:
+            row = next(self.scan_records(table, table_end(table)), None)
+            self._firsts[table] = None if row is None else row[0]
+        return self._firsts[table]
+
     def _scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         changed = self._unflushed.between(start, end)
         rows = ((key[1:], value) for key, value in self._db.scan(*record_range(start, end)))
@@ -334,6 +343,8 @@ class StateDatabase:
         self._decoded.put_many(overlay._objects)
         for key in [key for key in writes if key[:1] in floors and writes[key] is not None]:
             floors[key[:1]] = min(key, floors[key[:1]])
+        for table in {key[:1] for key in writes} & self._firsts.keys():
+            del self._firsts[table]
         pages = {name: page for name, page in update.pages.items() if page}
         self._pages.put_many(pages)
         for name in update.pages.keys() - pages.keys():

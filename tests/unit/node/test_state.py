@@ -175,6 +175,15 @@ def test_a_queue_is_read_from_its_first_row_and_not_over_those_that_are_gone(
     assert first() == key(500) and starts[-1] == rows.record_key(key(500))
 
 
+def test_the_first_key_is_remembered_until_its_table_changes(state: StateDatabase) -> None:
+    assert state.first_key(b"\x01") is None
+    for number, value, first in ((5, b"x", 5), (3, b"y", 3), (3, None, 5)):
+        overlay = state.overlay()
+        overlay.put(key(number), value)
+        commit(state, overlay)
+        assert state.first_key(b"\x01") == key(first)
+
+
 def test_an_overlay_on_a_committed_one_goes_on(state: StateDatabase) -> None:
     first = state.overlay()
     first.put(key(1), b"one")
