@@ -25,14 +25,20 @@ def is_well_formed(vote: Vote) -> bool:
     return len(vote.digest) == DIGEST_BYTES and len(vote.signature) <= SIGNATURE_BYTES
 
 
+def vote_signature(vote: Vote, members: MemberSet, domain: Domain) -> tuple[PublicKey, Signature, bytes] | None:
+    """(key, signature, message) of a vote; None if it is bad whatever its signature is worth."""
+    if not members.holds(vote.replica) or vote.view < 0 or vote.height < 1 or not is_well_formed(vote):
+        return None
+    if vote.phase is Phase.PRE_PREPARE and vote.replica != members.primary(vote.view):
+        return None
+    message = domain.vote(vote.phase, vote.view, vote.height, vote.digest, vote.replica)
+    return members.key(vote.replica), vote.signature, message
+
+
 def verify_vote(vote: Vote, members: MemberSet, domain: Domain, verify: Verify) -> bool:
     """Is the vote signed by the member it names, and well formed?"""
-    if not members.holds(vote.replica) or vote.view < 0 or vote.height < 1 or not is_well_formed(vote):
-        return False
-    if vote.phase is Phase.PRE_PREPARE and vote.replica != members.primary(vote.view):
-        return False
-    message = domain.vote(vote.phase, vote.view, vote.height, vote.digest, vote.replica)
-    return verify(members.key(vote.replica), vote.signature, message)
+    signed = vote_signature(vote, members, domain)
+    return signed is not None and verify(*signed)
 
 
 def commit_signatures(

@@ -8,14 +8,14 @@ restart is in `journal.py`, and `probation.py` says when this replica may vote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from consensus.block import Block, Header
 from consensus.blocks import BlockCache
-from consensus.certificates import verify_evidence
+from consensus.certificates import verify_evidence, vote_signature
 from consensus.effects import (
     Broadcast,
     CancelTimer,
@@ -227,6 +227,25 @@ class Replica:
             self._verified.clear()
         self._verified[known] = None
         return True
+
+    def to_verify(self, waiting: Iterable[Received]) -> list[tuple[PublicKey, Signature, bytes]]:
+        """(key, signature, message) of the votes among `waiting` that `handle` would check if all of them came next.
+
+        For who can check many at once and remember which hold: `handle` still asks for each, and decides.
+        """
+        log, tip = self.slots.log, self.tip.height
+        found: list[tuple[PublicKey, Signature, bytes]] = []
+        for received in waiting:
+            vote = received.message.vote if isinstance(received.message, Proposal) else received.message
+            if not isinstance(vote, Vote) or vote.replica != received.sender or vote.view != log.view:
+                continue
+            slot = log.get(vote.height)
+            if not tip < vote.height <= tip + 2 * self.config.window or (slot is not None and slot.has(vote)):
+                continue
+            signed = vote_signature(vote, self.members, self.domain)
+            if signed is not None and signed not in self._verified:
+                found.append(signed)
+        return found
 
     def misbehaved(self, sender: ReplicaId, reason: str) -> None:
         self.emit(Misbehaviour(sender=sender, reason=reason))

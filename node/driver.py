@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Final
 
@@ -50,7 +50,7 @@ from consensus.events import (
 from consensus.journal import PARTICIPATION
 from consensus.messages import Message, Proposal
 from consensus.replica import Replica
-from consensus.types import Digest, ReplicaId, View
+from consensus.types import Digest, PublicKey, ReplicaId, Signature, View
 from node.block_rules import InvalidBlock
 from node.driver_ports import Observer, Outgoing
 from node.executor import Executor
@@ -77,6 +77,9 @@ _GATHER_MS: Final = 30
 _SETTLE_S: Final = 0.02
 """What is final waits for the next promise's write so long at most."""
 _CHECKED_AGAIN: Final = 64
+_VOTES_AHEAD: Final = 8
+_FEWEST_VOTES: Final = 3
+"""Votes that wait at the beginning of a step are checked together: of each peer so many, from so many in all."""
 _BATCH_STEP: Final = 250
 """While blocks are in flight, another is begun only for so many transactions for each of them: under load
 blocks grow instead of multiplying, which a node pays for some 2 ms each, and an idle chain loses nothing."""
@@ -103,8 +106,10 @@ class Driver:
         outgoing: Outgoing,
         observer: Observer,
         settings: DriverSettings,
+        check_votes: Callable[[Sequence[tuple[PublicKey, Signature, bytes]]], None] | None = None,
     ) -> None:
-        """`next_deadline_ms`: of the committed state, chain time. `real_ms_until`: from now to a chain time."""
+        """`check_votes`: told of signatures that the core is about to ask for, where several at once are cheaper.
+        `next_deadline_ms`: of the committed state, chain time. `real_ms_until`: from now to a chain time."""
         self.replica = replica
         self._executor = executor
         self._blocks = blocks
@@ -115,6 +120,7 @@ class Driver:
         self._outgoing = outgoing
         self._observer = observer
         self._settings = settings
+        self._check_votes = check_votes
         self.inbox = Inbox()
         self._timers = Timers(self.inbox.post)
         self._deadline_timer: asyncio.TimerHandle | None = None
@@ -188,6 +194,8 @@ class Driver:
     def _step(self) -> None:
         """Take in what there is, up to a bound, and carry out what follows."""
         self.counters["steps"] += 1
+        if self._check_votes is not None and len(waiting := self.inbox.waiting(_VOTES_AHEAD)) >= _FEWEST_VOTES:
+            self._check_votes(self.replica.to_verify(waiting))
         started = steady_ms()
         taken = synced = transactions = 0
         while taken < _EVENTS_PER_STEP and steady_ms() - started < _STEP_MS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from consensus.block import Block
@@ -85,6 +86,10 @@ class Inbox:
         backlog[0] -= 1
         backlog[1] -= size
         return event
+
+    def waiting(self, each: int) -> list[Received]:
+        """Up to so many messages of each peer, those that are taken first."""
+        return [received for sender in self._turns for received, _ in islice(self._queues[sender], each)]
 
     def take_synced(self) -> BlockSynced | None:
         """The next synced block, if nothing else waits."""

@@ -255,6 +255,7 @@ class Node:
             settings=DriverSettings(
                 block_transactions=config.consensus.block_transactions, block_bytes=config.consensus.block_bytes
             ),
+            check_votes=self._verify.prepare if chosen().verifier.lanes > 1 else None,
         )
         fields = msgspec.structs.asdict(config.sync)
         del fields["ready_behind_blocks"]
