@@ -57,6 +57,7 @@ from node.executor import Executor
 from node.inbox import Inbox
 from node.link import steady_ms
 from node.mempool import Mempool, Pending
+from node.settling import Settling
 from node.store import BlockStore
 from node.timers import Timers
 
@@ -74,8 +75,6 @@ _GATHER_FROM: Final = 32
 _GATHER_UP_TO: Final = 100
 _GATHER_MS: Final = 30
 """After a block of at least so many transactions the next one waits for up to so many, at most so long."""
-_SETTLE_S: Final = 0.02
-"""What is final waits for the next promise's write so long at most."""
 _CHECKED_AGAIN: Final = 64
 _VOTES_AHEAD: Final = 8
 _FEWEST_VOTES: Final = 3
@@ -124,8 +123,7 @@ class Driver:
         self.inbox = Inbox()
         self._timers = Timers(self.inbox.post)
         self._deadline_timer: asyncio.TimerHandle | None = None
-        self._settle_timer: asyncio.TimerHandle | None = None
-        self._must_settle = False
+        self._settling = Settling(self.inbox.filled.set)
         self._gather_timer: asyncio.TimerHandle | None = None
         self._committed_view: View | None = None
         """View of the last final block."""
@@ -184,12 +182,13 @@ class Driver:
                         await asyncio.sleep(0)
         finally:
             self._timers.close()
-            for timer in (self._deadline_timer, self._settle_timer, self._gather_timer):
+            self._settling.close()
+            for timer in (self._deadline_timer, self._gather_timer):
                 if timer is not None:
                     timer.cancel()
 
     def _has_work(self) -> bool:
-        return bool(self.inbox) or self._is_work_new or self._must_settle
+        return bool(self.inbox) or self._is_work_new or self._settling.is_due
 
     def _step(self) -> None:
         """Take in what there is, up to a bound, and carry out what follows."""
@@ -220,8 +219,8 @@ class Driver:
             # Commits of this step may have left or freed work; the core has to know before the loop sleeps.
             self._tell_work()
             self._finish()
-        if self._must_settle:
-            self._must_settle = False
+        if self._settling.is_due:
+            self._settling.settled()
             self._blocks.settle()
 
     def _tell_work(self) -> None:
@@ -385,8 +384,9 @@ class Driver:
             if self._blocks.write(persists, [(commit.block, commit.certificate) for commit in commits]):
                 self.counters["synced writes"] += 1
                 self.synced_write_ns += perf_counter_ns() - began_ns
-            elif self._settle_timer is None:
-                self._settle_timer = asyncio.get_running_loop().call_later(_SETTLE_S, self._settle_soon)
+                self._settling.settled()
+            else:
+                self._settling.waits()
             if any(isinstance(persist, Persist) and persist.key == PARTICIPATION for persist in persists):
                 self._observer.may_speak()
         for to, message in sends:
@@ -413,12 +413,6 @@ class Driver:
         self._watch_deadline()
         took_ms = None if seen is None else steady_ms() - seen[1]
         self._observer.block_committed(committed, took_ms, latest)
-
-    def _settle_soon(self) -> None:
-        # In a step, where a disk that fails stops the node.
-        self._settle_timer = None
-        self._must_settle = True
-        self.inbox.filled.set()
 
     # Time
 
