@@ -62,7 +62,7 @@ from consensus.types import DIGEST_BYTES, Digest, Height, PublicKey, ReplicaId, 
 from consensus.view_change import MAX_WINDOW
 from consensus.view_changer import ViewChanger
 
-VERIFIED_MAX: Final = 8_192
+VERIFIED_MAX: Final = 2_048
 """Signatures remembered as valid: certificates and view changes repeat the votes they are made of."""
 
 

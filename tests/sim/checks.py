@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consensus.messages import Message
     from consensus.replica import Replica
 
-VERIFIED_MAX = 8_192
+VERIFIED_MAX = 2_048
 
 
 class Violation(AssertionError):

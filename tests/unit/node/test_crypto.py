@@ -90,3 +90,13 @@ def test_vote_verifier_remembers_valid_signatures_up_to_its_capacity() -> None:
     assert not verifier(key.public, key.sign(b"1"), b"other")
     assert not verifier(PublicKey(bytes(32)), Signature(bytes(64)), b"1")
     assert len(verifier._valid) == 2
+
+
+def test_a_remembered_vote_is_not_found_under_another_division_of_its_bytes() -> None:
+    """A hash of the three stands for them: the same bytes one after the other must not be the same vote."""
+    key, verifier = SigningKey.generate(), VoteVerifier()
+    signature = key.sign(b"text")
+    assert verifier(key.public, signature, b"text")
+    assert not verifier(PublicKey(key.public + signature[:1]), Signature(signature[1:]), b"text")
+    assert not verifier(key.public, Signature(signature + b"t"), b"ext")
+    assert not verifier(PublicKey(key.public[:-1]), Signature(key.public[-1:] + signature), b"text")
