@@ -28,6 +28,10 @@ class GenerationCache(Generic[K, V]):
         self._weight = 0
         """Of the young."""
 
+    def resize(self, limit: int) -> None:
+        """Hold at most so much from now on. What is too much goes as more is put."""
+        self._half = max(1, limit // 2)
+
     def get(self, key: K) -> V | None:
         value = self._young.get(key)
         if value is not None:

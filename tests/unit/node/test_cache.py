@@ -61,3 +61,13 @@ def test_the_cache_takes_many_at_once_within_its_limit() -> None:
     assert cache.get(39) == 7 and cache.get(139) == 8, "the generation before is still there"
     cache.put_many(dict.fromkeys(range(1_000), 9))
     assert len(cache) <= 100 and cache.get(999) == 9
+
+
+def test_a_cache_made_smaller_gives_way_as_more_is_put() -> None:
+    cache: GenerationCache[int, int] = GenerationCache(1_000)
+    cache.put_many(dict.fromkeys(range(400), 1))
+    cache.resize(100)
+    assert len(cache) == 400
+    for number in range(1_000, 1_060):
+        cache.put(number, 2)
+    assert len(cache) <= 100 and cache.get(1_059) == 2

@@ -374,6 +374,32 @@ def test_an_audit_finds_a_record_that_no_page_names(tmp_path: Path) -> None:
     state.close()
 
 
+def test_cached_pages_make_room_for_inner_nodes(tmp_path: Path) -> None:
+    """Inner nodes stay whatever they take: what the state caches is bounded with them, half of it is for pages."""
+
+    def taken(state: StateDatabase) -> int:
+        pages = [page for pages in (state._pages._young, state._pages._old) for page in pages.values()]
+        return sum(map(len, pages)) + 180 * len(pages) + 740 * len(state.inner)
+
+    bound = 900_000
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 4 // 3)
+    for first in range(0, 10_000, 500):
+        overlay = state.overlay()
+        for number in range(first, first + 500):
+            overlay.put(key(number), b"value")
+        commit(state, overlay)
+        assert taken(state) <= bound
+    inner = 740 * len(state.inner)
+    assert 100_000 < inner < bound // 2 and taken(state) - inner > bound // 4
+    state.close()
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 4 // 3)
+    assert state._pages._half == (bound - inner) // 2, "a start finds them too"
+    state.close()
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=100_000)
+    assert state._pages._half == 75_000 // 4
+    state.close()
+
+
 def test_a_page_changed_under_a_running_node_is_noticed(tmp_path: Path) -> None:
     state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=1)
     fill(state, 500)
