@@ -97,10 +97,10 @@ class Meter:
         return timed
 
     def _counted(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
+        def counted(*arguments: Any, **named: Any) -> Any:
             if self.counting:
                 setattr(self.work, what, getattr(self.work, what) + 1)
-            return call(*arguments)
+            return call(*arguments, **named)
 
         return counted
 
