@@ -49,6 +49,7 @@ from consensus.messages import (
     Message,
     NewView,
     Notice,
+    Phase,
     Proposal,
     Status,
     ViewChange,
@@ -235,6 +236,7 @@ class Replica:
         """
         log, tip = self.slots.log, self.tip.height
         found: list[tuple[PublicKey, Signature, bytes]] = []
+        named: set[tuple[ReplicaId, Phase, Height]] = set()
         for received in waiting:
             vote = received.message.vote if isinstance(received.message, Proposal) else received.message
             if not isinstance(vote, Vote) or vote.replica != received.sender or vote.view != log.view:
@@ -242,6 +244,11 @@ class Replica:
             slot = log.get(vote.height)
             if not tip < vote.height <= tip + 2 * self.config.window or (slot is not None and slot.has(vote)):
                 continue
+            # One of each place: what else a peer says there is dropped unchecked once one counts, at no cost to it.
+            place = (vote.replica, vote.phase, vote.height)
+            if place in named:
+                continue
+            named.add(place)
             signed = vote_signature(vote, self.members, self.domain)
             if signed is not None and signed not in self._verified:
                 found.append(signed)

@@ -15,7 +15,8 @@ class Unfinished(Awaitable[None]):
 
     def __await__(self) -> Generator[Any, None, None]:
         try:
-            yield self._waits_for
+            # A future's own iterator says again that it is awaited; nothing: the next turn of the event loop will do.
+            yield from (self._waits_for or (None,))
         except BaseException:
             self._coroutine.close()
             raise
@@ -32,4 +33,8 @@ def begin(coroutine: Coroutine[Any, Any, None]) -> Unfinished | None:
         waits_for = coroutine.send(None)
     except StopIteration:
         return None
+    if waits_for is not None:
+        # As a task does with what it is given; until then, whoever else awaits the same future (every write to a full
+        # connection awaits one, the answer to a ping too) gets a RuntimeError.
+        waits_for._asyncio_future_blocking = False
     return Unfinished(coroutine, waits_for)

@@ -65,3 +65,12 @@ def test_what_is_dropped_unchecked_is_not_named(sender: int, changes: dict[str, 
     vote = msgspec.structs.replace(CHAIN.vote(Phase.PREPARE, 2, A), **changes)
     assert replica.to_verify(heard((sender, vote))) == []
     assert len(replica.to_verify(heard((2, CHAIN.vote(Phase.PREPARE, 2, A))))) == 1
+
+
+def test_a_place_in_the_log_is_named_once() -> None:
+    """Else one member has the node check many bad signatures of which the core asks for none."""
+    replica = CHAIN.started(1)
+    good = CHAIN.vote(Phase.PREPARE, 2, A)
+    bad = [msgspec.structs.replace(good, signature=bytes([number]) * 64) for number in range(7)]
+    named = replica.to_verify(heard((2, good), *((2, vote) for vote in bad)))
+    assert [signature for _, signature, _ in named] == [good.signature]

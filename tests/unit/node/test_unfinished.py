@@ -69,3 +69,37 @@ async def test_cancelled_or_dropped_it_is_closed() -> None:
         await task
     other.drop()
     assert cancelled.log == dropped.log == ["begun", "left"]
+
+
+async def test_a_future_that_others_await_too_serves_all() -> None:
+    """Every write to a full connection awaits the same one, the answer to a ping as well."""
+    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def drain() -> None:
+        await gate
+
+    async def finish(rest: Unfinished) -> None:
+        await rest
+
+    rest = begin(drain())
+    assert rest is not None
+    other = asyncio.ensure_future(drain())
+    await asyncio.sleep(0)
+    task = asyncio.ensure_future(finish(rest))
+    await asyncio.sleep(0)
+    assert not other.done() and not task.done()
+    gate.set_result(None)
+    await asyncio.gather(other, task)
+
+
+async def test_what_only_lets_others_go_first_is_finished_too() -> None:
+    log: list[str] = []
+
+    async def let_go() -> None:
+        await asyncio.sleep(0)
+        log.append("done")
+
+    rest = begin(let_go())
+    assert rest is not None and log == []
+    await asyncio.wait_for(rest, 1)
+    assert log == ["done"]
