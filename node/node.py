@@ -242,12 +242,13 @@ class Node:
         self.mempool.on_the_way = self.intake.on_the_way
         self.duplicates = duplicates_service(self, self._key)
         self.words = consensus_channel(self)
+        deadlines, _ = keys.table(keys.DEADLINE)
         self.driver = Driver(
             replica=self.replica,
             executor=self.executor,
             blocks=self.blocks,
             mempool=self.mempool,
-            next_deadline_ms=self._next_deadline_ms,
+            next_deadline_ms=lambda: self.application.deadline_ms(self.state.first_key(deadlines)),
             chain_now_ms=self.clock.now_ms,
             real_ms_until=self.clock.real_ms_until,
             outgoing=self.words,
@@ -270,11 +271,6 @@ class Node:
             settings=SyncSettings(**fields),
             window=config.consensus.window,
         )
-
-    def _next_deadline_ms(self) -> int | None:
-        """As `Application.next_deadline_ms` of the committed state."""
-        first = self.state.first_key(keys.table(keys.DEADLINE)[0])
-        return None if first is None else keys.parse_deadline(first)[0]
 
     def _synced(self, block: Block, certificate: CommitCertificate) -> None:
         self.driver.inbox.post_synced(block, certificate)

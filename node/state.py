@@ -237,7 +237,8 @@ class StateDatabase:
             row = next(rows, None)
 
     def first_key(self, table: bytes) -> bytes | None:
-        """The lowest key of a committed record whose first byte is `table`; every block asks for some."""
+        """The lowest key of a committed record whose first byte is `table`; remembered until a block writes to
+        it, because every block asks for the first deadline."""
         if table not in self._firsts:
             row = next(self.scan_records(table, table_end(table)), None)
             self._firsts[table] = None if row is None else row[0]

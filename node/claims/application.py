@@ -139,7 +139,12 @@ class Application:
     def next_deadline_ms(self, state: ReadState) -> int | None:
         """When the next deadline falls due; a block at or after it has work even without transactions."""
         first = next(iter(state.scan(*keys.table(keys.DEADLINE))), None)
-        return None if first is None else keys.parse_deadline(first[0])[0]
+        return self.deadline_ms(None if first is None else first[0])
+
+    @staticmethod
+    def deadline_ms(first: bytes | None) -> int | None:
+        """The same for who knows the first key of the table of deadlines, if there is one."""
+        return None if first is None else keys.parse_deadline(first)[0]
 
     def next_sequence(self, state: ReadState, sender: bytes) -> int:
         """The lowest sequence above all that this account has used; 1 for an unknown account."""

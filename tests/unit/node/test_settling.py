@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from node.settling import Settling
+from tests.unit.node.still_loop import StillLoop
 
 
 class Bench:
-    """On a loop whose clock stands still until it is moved."""
-
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.now_s = 100.0
-        self.loop.time = lambda: self.now_s  # type: ignore[method-assign]
+        self.loop = StillLoop()
         self.woken = 0
         self.settling = Settling(self._wake)
 
@@ -24,15 +20,10 @@ class Bench:
         self.woken += 1
 
     def waits(self) -> None:
-        async def act() -> None:
-            self.settling.waits()
-
-        self.loop.run_until_complete(act())
+        self.loop.do(self.settling.waits)
 
     def is_due(self, after_ms: int) -> bool:
-        self.now_s += after_ms / 1000
-        for _ in range(3):
-            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.move(after_ms)
         assert self.settling.is_due == (self.woken > 0)
         return self.settling.is_due
 

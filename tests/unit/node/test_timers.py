@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from consensus.events import Timer, TimerFired
 from node.timers import Timers
+from tests.unit.node.still_loop import StillLoop
 
 PROGRESS, RESEND = Timer.PROGRESS, Timer.RESEND
 
 
 class Bench:
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.now_s = 100.0
-        self.loop.time = lambda: self.now_s  # type: ignore[method-assign]
+        self.loop = StillLoop()
         self.events: list[TimerFired] = []
         self.timers = Timers(self.events.append)
 
     def do(self, *steps: tuple[Timer, int | None]) -> None:
         """Set timers, or cancel them where there is no delay."""
 
-        async def act() -> None:
+        def act() -> None:
             for timer, delay_ms in steps:
                 if delay_ms is None:
                     self.timers.cancel(timer)
                 else:
                     self.timers.set(timer, delay_ms)
 
-        self.loop.run_until_complete(act())
+        self.loop.do(act)
 
     def heard(self, after_ms: int) -> list[Timer]:
         """What the core hears after so long, of what is not void by then."""
-        self.now_s += after_ms / 1000
-        for _ in range(3):
-            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.move(after_ms)
         events, self.events[:] = list(self.events), []
         return [event.timer for event in events if not self.timers.is_void(event)]
 
@@ -83,9 +79,7 @@ def test_cancelled_timer_is_silent_and_may_be_set_again(bench: Bench) -> None:
 @pytest.mark.parametrize("step", [(PROGRESS, None), (PROGRESS, 60_000)], ids=["cancelled", "set again"])
 def test_what_has_fired_and_waits_is_void_once_the_core_thinks_better(bench: Bench, step: tuple[Timer, int]) -> None:
     bench.do((PROGRESS, 10))
-    bench.now_s += 0.02
-    for _ in range(3):
-        bench.loop.run_until_complete(asyncio.sleep(0))
+    bench.loop.move(20)
     assert bench.events == [TimerFired(timer=PROGRESS)]
     bench.do(step)
     assert bench.timers.is_void(bench.events[0])
