@@ -51,9 +51,7 @@ class Wires(Protocol):
 
     def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool: ...
 
-    def queue(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool: ...
-
-    def flush(self) -> None: ...
+    def broadcast(self, channel: Channel, payload: bytes) -> None: ...
 
     def hurry(self, replica: ReplicaId, channel: Channel, split: Split) -> None: ...
 
@@ -98,18 +96,13 @@ class ConsensusChannel:
     # Out
 
     def send(self, replica: ReplicaId, message: Message) -> None:
-        self._wires.queue(replica, Channel.CONSENSUS, encode(message))
+        self._wires.send(replica, Channel.CONSENSUS, encode(message))
 
     def broadcast(self, message: Message) -> None:
         if isinstance(message, Proposal) and saved_bytes(message.block.transactions) >= LEAST_SAVED:
             self._propose(message)
         else:
-            payload = encode(message)
-            for replica in self._wires.connected():
-                self._wires.queue(replica, Channel.CONSENSUS, payload)
-
-    def flush(self) -> None:
-        self._wires.flush()
+            self._wires.broadcast(Channel.CONSENSUS, encode(message))
 
     def misbehaved(self, replica: ReplicaId, reason: str) -> None:
         self._wires.misbehaved(replica, reason)
@@ -128,12 +121,12 @@ class ConsensusChannel:
                 self._whole[replica] -= 1
                 self.counters["whole"] += 1
                 whole = whole or encode(proposal)
-                self._wires.queue(replica, Channel.CONSENSUS, whole)
+                self._wires.send(replica, Channel.CONSENSUS, whole)
             else:
                 self.counters["compact"] += 1
                 offer.may_ask.add(replica)
                 self._wires.hurry(replica, Channel.TRANSACTIONS, split)
-                self._wires.queue(replica, Channel.CONSENSUS, short)
+                self._wires.send(replica, Channel.CONSENSUS, short)
 
     # In
 

@@ -394,8 +394,6 @@ class Driver:
                 self._outgoing.broadcast(message)
             else:
                 self._outgoing.send(to, message)
-        if sends:
-            self._outgoing.flush()
         for commit in commits:
             self._commit(commit)
         if forgets:

@@ -10,13 +10,11 @@ from node.executor import Committed
 
 
 class Outgoing(Protocol):
-    """What carries consensus messages to peers; they may wait for `flush`."""
+    """What carries consensus messages to peers."""
 
     def send(self, replica: ReplicaId, message: Message) -> None: ...
 
     def broadcast(self, message: Message) -> None: ...
-
-    def flush(self) -> None: ...
 
     def misbehaved(self, replica: ReplicaId, reason: str) -> None: ...
 

@@ -16,6 +16,7 @@ another one anything.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -118,12 +119,13 @@ Split = Callable[[bytes], tuple[bytes, bytes]]
 
 
 class Outbox:
-    """Messages waiting for one peer. `take` gives the next frame's."""
+    """Messages waiting for one peer. `put` never waits; `take` gives the next frame's messages."""
 
     def __init__(self) -> None:
         # By whose turn it is; a message may be in the line of another channel than its own.
         self._queues: dict[Channel, deque[tuple[Channel, bytes]]] = {channel: deque() for channel in Channel}
         self._sizes = dict.fromkeys(Channel, 0)
+        self._filled = asyncio.Event()
         self.dropped = dict.fromkeys(Channel, 0)
 
     def put(self, channel: Channel, payload: bytes) -> bool:
@@ -134,6 +136,7 @@ class Outbox:
             return False
         queue.append((channel, payload))
         self._sizes[channel] += len(payload)
+        self._filled.set()
         return True
 
     def hurry(self, channel: Channel, split: Split) -> None:
@@ -146,8 +149,9 @@ class Outbox:
                     self._queues[line].append((channel, part))
                     self._sizes[line] += len(part)
 
-    def take(self) -> list[tuple[Channel, bytes]]:
-        """Messages of higher channels first, in order within each; none if none wait."""
+    async def take(self) -> list[tuple[Channel, bytes]]:
+        """Wait for messages; those of higher channels come first, in order within each."""
+        await self._filled.wait()
         messages: list[tuple[Channel, bytes]] = []
         size = 0
         for line, queue in self._queues.items():
@@ -158,6 +162,8 @@ class Outbox:
                 size += len(payload)
                 self._sizes[line] -= len(payload)
                 messages.append((channel, payload))
+        if not any(self._queues.values()):
+            self._filled.clear()
         return messages
 
     @property

@@ -1,9 +1,4 @@
-"""One open, authenticated connection to a peer: a reader, a writer, and a keep-alive.
-
-What is said is written by who says it (`flush`), without a task and without a turn of the event loop in between: of
-those, a block of one transaction would cost more than of anything else. Only when the connection does not take more
-does a task wait until it does; meanwhile messages gather in the outbox, where consensus overtakes the rest.
-"""
+"""One open, authenticated connection to a peer: a reader, a writer, and a keep-alive."""
 
 from __future__ import annotations
 
@@ -22,7 +17,6 @@ from consensus.errors import DecodeError, ProtocolViolation
 from consensus.types import ReplicaId, Wire
 from node.frames import TAG_BYTES, Channel, Outbox, decode_envelope, encode_envelope
 from node.handshake import Secrets
-from node.unfinished import Unfinished, begin
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 Receive = Callable[[ReplicaId, Channel, bytes], Awaitable[None]]
@@ -84,11 +78,6 @@ class Link:
         self._seals = secrets
         self._reason: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._stalled: Unfinished | None = None
-        """A write that waits for room."""
-        self._lost: Exception | None = None
-        self._is_stuck = asyncio.Event()
-        """One or the other, for the task that writes."""
 
     @property
     def is_closing(self) -> bool:
@@ -99,30 +88,11 @@ class Link:
         return steady_ms() - self.received_ms
 
     def send(self, channel: Channel, payload: bytes) -> bool:
-        """Queue a message for the next `flush`; False if it was dropped because its channel is full."""
+        """Queue a message; False if it was dropped because its channel is full."""
         return self.outbox.put(channel, payload)
-
-    def flush(self) -> None:
-        """Write what is queued, as far as the connection takes it; the rest follows when it does."""
-        try:
-            while self._may_write and (messages := self.outbox.take()):
-                envelope = encode_envelope(messages)
-                self.frames_out += 1
-                self.bytes_out += len(envelope) + TAG_BYTES
-                self._stalled = begin(self._socket.send_bytes(self._seals.outgoing.close(envelope)))
-        except (ConnectionError, aiohttp.ClientError) as error:
-            # Not an end by itself: who reads may find a better reason in what has come already.
-            self._lost = error
-        if not self._may_write:
-            self._is_stuck.set()
-
-    @property
-    def _may_write(self) -> bool:
-        return self._stalled is None and self._lost is None and self._reason is None
 
     def ping(self) -> None:
         self.send(Channel.CONTROL, encode(Ping(sent_ms=wall_ms())))
-        self.flush()
 
     def close(self, reason: str) -> None:
         """End the connection now, without waiting for a peer that may not read."""
@@ -154,8 +124,6 @@ class Link:
         return self._reason or "closed by the peer"
 
     async def _shut(self) -> None:
-        if self._stalled is not None:
-            self._stalled.drop()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._socket.close(message=(self._reason or "").encode()[:100])
@@ -194,7 +162,6 @@ class Link:
         match decode(Control, payload, _CONTROL_BYTES):  # type: ignore[arg-type]
             case Ping(sent_ms=sent_ms):
                 self.send(Channel.CONTROL, encode(Pong(sent_ms=sent_ms, clock_ms=wall_ms())))
-                self.flush()
             case Pong(sent_ms=sent_ms, clock_ms=clock_ms):
                 round_trip_ms = wall_ms() - sent_ms
                 if 0 <= round_trip_ms < 60_000:
@@ -202,13 +169,8 @@ class Link:
                     self.clock_offset_ms = clock_ms - sent_ms - round_trip_ms // 2
 
     async def _write(self) -> None:
-        """Finish what has stalled, and what has gathered behind it."""
         while True:
-            await self._is_stuck.wait()
-            self._is_stuck.clear()
-            if self._lost is not None:
-                raise self._lost
-            if self._stalled is not None:
-                await self._stalled
-                self._stalled = None
-                self.flush()
+            envelope = encode_envelope(await self.outbox.take())
+            self.frames_out += 1
+            self.bytes_out += len(envelope) + TAG_BYTES
+            await self._socket.send_bytes(self._seals.outgoing.close(envelope))

@@ -111,7 +111,6 @@ class Transport:
         self._serving: set[asyncio.Task[str]] = set()
         self._session: aiohttp.ClientSession | None = None
         self._is_stopping = False
-        self._is_flush_due = False
         self.blocked: frozenset[str] = frozenset()
         self.counters: Counter[str] = Counter()
         self.peers = {
@@ -145,19 +144,7 @@ class Transport:
         return [replica for replica, peer in self.peers.items() if peer.is_connected]
 
     def send(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
-        """Say something to a peer, in one frame with what else is said in this turn of the event loop; False if it is
-        not connected or has no room."""
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            asyncio.get_running_loop().call_soon(self.flush)
-        return self.queue(replica, channel, payload)
-
-    def broadcast(self, channel: Channel, payload: bytes) -> None:
-        for replica in self.connected():
-            self.send(replica, channel, payload)
-
-    def queue(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
-        """As `send`, for somebody who calls `flush` when all is said."""
+        """Queue a message for a peer; False if it is not connected or has no room."""
         peer = self.peers.get(replica)
         if peer is None or peer.link is None or not peer.is_connected:
             return False
@@ -168,12 +155,9 @@ class Transport:
             peer.link.close("it does not read what we send")
         return False
 
-    def flush(self) -> None:
-        """Write what is queued for any peer."""
-        self._is_flush_due = False
-        for peer in self.peers.values():
-            if peer.link is not None:
-                peer.link.flush()
+    def broadcast(self, channel: Channel, payload: bytes) -> None:
+        for replica in self.connected():
+            self.send(replica, channel, payload)
 
     def hurry(self, replica: ReplicaId, channel: Channel, split: Split) -> None:
         """As `Outbox.hurry`, of what waits for a peer."""

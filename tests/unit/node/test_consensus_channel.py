@@ -55,11 +55,9 @@ class Bench:
         self.log.append((replica, decode_peer_message(payload)))
         return True
 
-    def queue(self, replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
-        return self.send(replica, channel, payload)
-
-    def flush(self) -> None:
-        self.log.append("flush")
+    def broadcast(self, channel: Channel, payload: bytes) -> None:
+        for replica in self.queued:
+            self.send(replica, channel, payload)
 
     def hurry(self, replica: ReplicaId, channel: Channel, split: Split) -> None:
         assert channel is Channel.TRANSACTIONS

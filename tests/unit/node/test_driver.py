@@ -122,9 +122,6 @@ class Bench:
     def broadcast(self, message: Message) -> None:
         self.log.append(("broadcast", message))
 
-    def flush(self) -> None:
-        self.log.append(("flush",))
-
     def misbehaved(self, replica: ReplicaId, reason: str) -> None:
         self.log.append(("misbehaved", replica, reason))
 
@@ -162,9 +159,9 @@ async def test_one_write_for_a_whole_step_before_anything_leaves() -> None:
     for sender in (1, 2, 3):
         await bench.driver.inbox.post_received(ReplicaId(sender), MESSAGE, 10)
     async with bench.running():
-        await until(lambda: len(bench.log) == 8, "all done")
+        await until(lambda: len(bench.log) == 7, "all done")
     assert bench.log[0] == ("write", 3, 0)
-    assert [entry[0] for entry in bench.log[1:]] == [*["broadcast", "send"] * 3, "flush"]
+    assert [entry[0] for entry in bench.log[1:]] == ["broadcast", "send"] * 3
 
 
 async def test_commit_is_durable_then_in_the_state_then_told_and_only_then_votes_are_forgotten() -> None:
@@ -185,7 +182,7 @@ async def test_commit_is_durable_then_in_the_state_then_told_and_only_then_votes
     await bench.driver.inbox.post_received(ReplicaId(1), MESSAGE, 1)
     async with bench.running():
         await until(lambda: ("forget", [b"old"]) in bench.log, "forgotten")
-    assert [entry[0] for entry in bench.log] == ["write", "broadcast", "flush", "state", "told", "forget"]
+    assert [entry[0] for entry in bench.log] == ["write", "broadcast", "state", "told", "forget"]
     assert bench.log[0] == ("write", 1, 1)
     assert BlockExecuted(digest=item.block.digest, fault=None) in bench.events
 
@@ -425,7 +422,7 @@ async def test_no_word_of_a_real_node_leaves_before_it_is_in_its_journal(tmp_pat
         checked = 0
         compact: set[bool] = set()
         for node in cluster.nodes.values():
-            real = node.transport.queue
+            real = node.transport.send
 
             def check(to: ReplicaId, channel: Channel, payload: bytes, node: Any = node, real: Any = real) -> None:
                 nonlocal checked
@@ -438,7 +435,7 @@ async def test_no_word_of_a_real_node_leaves_before_it_is_in_its_journal(tmp_pat
                     compact.add(isinstance(message, CompactProposal))
                 real(to, channel, payload)
 
-            node.transport.queue = check  # type: ignore[method-assign, assignment]
+            node.transport.send = check  # type: ignore[method-assign, assignment]
         transactions = [cluster.enrol(0) for _ in range(30)]
         await cluster.submit("b", transactions)
         await cluster.nodes["b"].wait_final([t.id for t in transactions], 20)

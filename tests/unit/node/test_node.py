@@ -184,13 +184,17 @@ async def test_thousand_hostile_messages_of_each_channel_leave_the_cluster_as_it
         seen: dict[Channel, list[bytes]] = {channel: [] for channel in HOSTILE_CHANNELS}
         seen[Channel.DUPLICATES] = [encode(message) for message in ABOUT_VALUES]
         transport = cluster.nodes["b"].transport
-        queue = transport.queue
+        send, broadcast = transport.send, transport.broadcast
 
-        def listen(replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
+        def listen_to_send(replica: ReplicaId, channel: Channel, payload: bytes) -> bool:
             seen[channel].append(payload)
-            return queue(replica, channel, payload)
+            return send(replica, channel, payload)
 
-        transport.queue = listen  # type: ignore[method-assign]
+        def listen_to_broadcast(channel: Channel, payload: bytes) -> None:
+            seen[channel].append(payload)
+            broadcast(channel, payload)
+
+        transport.send, transport.broadcast = listen_to_send, listen_to_broadcast  # type: ignore[method-assign]
         await cluster.submit("b", [cluster.enrol(0) for _ in range(20)])
         await all_equal(cluster, 1)
         await until(lambda: all(seen.values()), "something valid of each kind")

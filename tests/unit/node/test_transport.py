@@ -222,23 +222,6 @@ async def test_slow_peer_costs_the_others_nothing() -> None:
         b.hold.set()
 
 
-async def test_what_stalled_follows_in_order_once_the_peer_reads_again() -> None:
-    async with hosts(2) as (a, b):
-        b.hold.clear()
-        for number in range(30):
-            assert a.transport.send(ReplicaId(1), Channel.CONSENSUS, bytes([number]) * 1_000_000)
-            await asyncio.sleep(0)
-        link = a.transport.peers[ReplicaId(1)].link
-        assert link is not None
-        assert link.outbox.queued_bytes > 1_000_000, "a task waits until the connection takes more"
-        b.hold.set()
-        await until(lambda: len(b.messages) == 30, "all came")
-        assert [payload[0] for _, _, payload in b.messages] == list(range(30))
-        assert link.outbox.queued_bytes == 0
-        a.transport.send(ReplicaId(1), Channel.CONSENSUS, b"at once again")
-        await until(lambda: b.messages[-1][2] == b"at once again", "came too")
-
-
 async def test_silent_peer_is_dropped() -> None:
     async with hosts(1, dials="none") as (a,), stranger(a) as (socket, _):
         await until(lambda: a.transport.counters["silent peer"] == 1, "dropped")
@@ -298,25 +281,29 @@ async def test_strangers_are_refused_by_reason_and_then_by_rate() -> None:
         assert a.transport.connected() == []
 
 
-def test_outbox_sends_higher_channels_first_and_merges() -> None:
+async def test_outbox_sends_higher_channels_first_and_merges() -> None:
     outbox = Outbox()
     outbox.put(Channel.SYNC, b"s")
     outbox.put(Channel.TRANSACTIONS, b"t")
     outbox.put(Channel.CONSENSUS, b"c1")
     outbox.put(Channel.CONSENSUS, b"c2")
-    assert [payload for _, payload in outbox.take()] == [b"c1", b"c2", b"t", b"s"]
+    assert [payload for _, payload in await outbox.take()] == [b"c1", b"c2", b"t", b"s"]
     big = bytes(MERGED_BYTES)
     outbox.put(Channel.SYNC, big)
     outbox.put(Channel.CONSENSUS, b"c3")
     outbox.put(Channel.SYNC, b"s2")
-    assert outbox.take() == [(Channel.CONSENSUS, b"c3")]
-    assert outbox.take() == [(Channel.SYNC, big)]
-    assert outbox.take() == [(Channel.SYNC, b"s2")]
+    assert await outbox.take() == [(Channel.CONSENSUS, b"c3")]
+    assert await outbox.take() == [(Channel.SYNC, big)]
+    assert await outbox.take() == [(Channel.SYNC, b"s2")]
     assert outbox.queued_bytes == 0
-    assert outbox.take() == []
+    waiting = asyncio.ensure_future(outbox.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    outbox.put(Channel.CONTROL, b"p")
+    assert await waiting == [(Channel.CONTROL, b"p")]
 
 
-def test_outbox_lets_part_of_a_channel_go_before_what_is_said_next() -> None:
+async def test_outbox_lets_part_of_a_channel_go_before_what_is_said_next() -> None:
     outbox = Outbox()
     outbox.put(Channel.CONSENSUS, b"c1")
     for payload in (b"wait", b"Urgent", b"Half,half"):
@@ -326,7 +313,7 @@ def test_outbox_lets_part_of_a_channel_go_before_what_is_said_next() -> None:
     outbox.hurry(Channel.TRANSACTIONS, lambda payload: parts[payload])
     outbox.put(Channel.CONSENSUS, b"c2")
     assert outbox.queued_bytes == before + 2
-    assert outbox.take() == [
+    assert await outbox.take() == [
         (Channel.CONSENSUS, b"c1"),
         (Channel.TRANSACTIONS, b"Urgent"),
         (Channel.TRANSACTIONS, b"Half"),
