@@ -27,10 +27,7 @@ from node.config import Config
 
 log = logging.getLogger("benchmarks")
 
-DEFAULT: Final = (
-    *((4, delay) for delay in (0, 1, 20, 100)),
-    *((n, delay) for n in (7, 10, 13, 16, 31) for delay in (0, 20)),
-)
+DEFAULT: Final = tuple((n, delay) for n in (4, 7, 10, 13, 16, 31) for delay in (0, 1, 20, 100))
 _PATIENT_FROM: Final = 10
 """From so many replicas on two cores a block takes longer than the usual second."""
 
