@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.engines import runs
+from benchmarks.engines.load import PAUSE_S
 from benchmarks.engines.networks import CometNetwork, Network, WealNetwork
 from benchmarks.engines.runs import Figures
 from benchmarks.peers import gobuild
@@ -33,6 +34,8 @@ PEERS: Final = (DEFAULT, TUNED, BEST)
 PEER_RATES: Final = (6_000.0, 8_000.0, 10_000.0)
 """Offered to the peer where its throughput is looked for; above, it collapses."""
 CURVE: Final = (500.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0, 6_000.0, 8_000.0)
+
+ONE_BY_ONE, WITH_PAUSES = "one at a time", "one at a time, with pauses"
 
 Measure = Callable[[Network, Path], Figures]
 
@@ -121,7 +124,8 @@ class Comparison:
 
         self._measure("sustained", (WEAL, LIBSODIUM, *best), sustained)
         self._measure("3,000/s", (WEAL, *self._peers), lambda n, f: runs.at_rate(n, f, 3_000, short))
-        self._measure("one at a time", (WEAL, *self._peers), self._one_at_a_time)
+        self._measure(ONE_BY_ONE, (WEAL, *self._peers), self._one_at_a_time)
+        self._measure(WITH_PAUSES, (WEAL, *tuned), lambda n, f: runs.one_at_a_time(n, f, o.samples, PAUSE_S))
         self._measure("one of four dead", (WEAL, *tuned), self._one_dead)
         self._measure("leader killed", (WEAL, *best), lambda n, f: runs.leader_killed(n, f, 1_000))
         self._measure("overload", (WEAL, *best), self._overload)

@@ -26,7 +26,7 @@ from benchmarks.load import percentile
 TICK_S: Final = 0.005
 """What fell due since the last tick goes to one node as one batch; the nodes take turns."""
 PAUSE_S: Final = 0.1
-"""One at a time: the next follows the last after at most so long, at random, the same for everybody."""
+"""Where there are pauses: the longest."""
 PATIENCE_S: Final = 10.0
 """One at a time: one that is not final by then counts as lost, and the next goes."""
 DRAIN_S: Final = 6.0
@@ -56,6 +56,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Transactions before this number were used already."""
     count: int = 0
     """Most transactions to use; 0: all."""
+    pause_s: float = 0.0
+    """One after the other: the next follows the last after at most so long, at random, the same for everybody."""
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -202,11 +204,9 @@ class _Run:
                             await self._changed.wait()
 
     async def _one_by_one(self) -> None:
-        # Sent right after a commit, each would wait out a block that has begun without it, on engines that make empty
-        # ones; a client comes at any moment.
         pauses = random.Random(1)
         while time.time_ns() < self._until_ns() and self._next < self._end:
-            await asyncio.sleep(pauses.uniform(0, PAUSE_S))
+            await asyncio.sleep(pauses.uniform(0, self._order.pause_s))
             place = self._take(1, [time.time_ns()])
             await self._feed.send(self._node(), *place)
             while place[0] in self._due_ns:

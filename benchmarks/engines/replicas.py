@@ -20,6 +20,7 @@ import msgspec
 
 from benchmarks.engines import runs
 from benchmarks.engines.document import put
+from benchmarks.engines.load import PAUSE_S
 from benchmarks.engines.networks import WealNetwork
 from benchmarks.engines.relay import Relay
 from benchmarks.report import BUILD, machine
@@ -66,7 +67,9 @@ def measure(n: int, delay_ms: float, samples: int, seconds: float) -> Row:
         with relay, network:
             path = folder / "workload"
             network.sign(path, samples + 20 + int(6_000 * seconds))
-            alone, _ = runs.offer(network, path, mode="single", seconds=0, warm_up_s=0, count=samples + 20)
+            alone, _ = runs.offer(
+                network, path, mode="single", seconds=0, warm_up_s=0, count=samples + 20, pause_s=PAUSE_S
+            )
             alone.latencies_us = alone.latencies_us[20:]
             busy, _ = runs.offer(
                 network, path, mode="open", open=1_000, batch=50, seconds=seconds, warm_up_s=2, first=alone.next

@@ -77,11 +77,15 @@ def sustained(network: Network, folder: Path, seconds: float, open_at_once: int,
     return {"open_at_once": open_at_once, **figures_of(result, meter, len(network.pids))}
 
 
-def one_at_a_time(network: Network, folder: Path, count: int) -> Figures:
-    """Each transaction when the one before it is final; the nodes take turns as entry."""
+def one_at_a_time(network: Network, folder: Path, count: int, pause_s: float = 0.0) -> Figures:
+    """Each transaction when the one before it is final, after a pause of at most so long; the nodes are asked in turn.
+
+    Without a pause, a transaction waits out a block that has begun without it, on engines that make empty ones; with
+    pauses it comes at any moment, and nodes and disk have gone idle meanwhile.
+    """
     path = folder / "workload"
     network.sign(path, count + 20)
-    result, _ = offer(network, path, mode="single", seconds=0, warm_up_s=0, count=count + 20)
+    result, _ = offer(network, path, mode="single", seconds=0, warm_up_s=0, count=count + 20, pause_s=pause_s)
     result.latencies_us = result.latencies_us[20:]
     return {"samples": len(result.latencies_us), **latencies_of(result)}
 
