@@ -46,7 +46,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
         return Digest(sha256(b"weal/header/2\0" + msgspec.msgpack.encode(self)).digest())
 
 
-class Block(Wire, frozen=True):
+class Block(Wire, frozen=True, dict=True, gc=True):
     """A header and the transactions it orders, each as its own opaque canonical bytes."""
 
     header: Header
@@ -60,7 +60,11 @@ class Block(Wire, frozen=True):
     def height(self) -> Height:
         return self.header.height
 
+    @cached_property
     def is_whole(self) -> bool:
-        """Are these the transactions of the header, as many and the same? The digest covers the header only."""
+        """Are these the transactions of the header, as many and the same? The digest covers the header only.
+
+        Remembered, because whoever takes a block in asks: transport or sync, the core, the executor, the store.
+        """
         header, transactions = self.header, self.transactions
         return len(transactions) == header.transaction_count and rfc6962_root(transactions) == header.transactions_root

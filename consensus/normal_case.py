@@ -99,7 +99,7 @@ class NormalCase:
         if header.height != vote.height:
             r.misbehaved(sender, "proposal that does not fit its vote")
             return
-        if not block.is_whole():
+        if not block.is_whole:
             r.misbehaved(sender, "block that does not fit its header")
             return
         self.on_vote(sender, vote)
@@ -112,7 +112,7 @@ class NormalCase:
         r = self._r
         if block.digest not in self._wanted():
             return
-        if not block.is_whole():
+        if not block.is_whole:
             r.misbehaved(sender, "block that does not fit its header")
             return
         r.blocks.remember(block)
@@ -145,7 +145,7 @@ class NormalCase:
         r = self._r
         if block.height != r.tip.height + 1:
             return
-        if certificate.digest != block.digest or certificate.height != block.height or not block.is_whole():
+        if certificate.digest != block.digest or certificate.height != block.height or not block.is_whole:
             return
         if verify_commit_certificate(certificate, r.members, r.domain, r.verify):
             self._commit(block, certificate)

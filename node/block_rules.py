@@ -71,7 +71,7 @@ def check_body(block: Block) -> None:
         raise InvalidBlock(
             f"it has {len(block.transactions)} transactions, its header says {block.header.transaction_count}"
         )
-    if not block.is_whole():
+    if not block.is_whole:
         raise InvalidBlock("its transactions are not those of its header")
 
 

@@ -93,7 +93,7 @@ class Rebuilder:
             missing = tuple(place for place, raw in enumerate(raws) if raw is None)
         else:
             whole = _whole(proposal, raws)
-            if not unchecked or whole.block.is_whole():
+            if not unchecked or whole.block.is_whole:
                 self.counters["rebuilt"] += 1
                 return [whole]
             self._wary = _WARY
@@ -128,7 +128,7 @@ class Rebuilder:
         for place, raw in zip(item.missing, reply.transactions, strict=True):
             item.raws[place] = raw
         whole = _whole(item.proposal, item.raws)
-        if not whole.block.is_whole():
+        if not whole.block.is_whole:
             if item.is_doubtful:
                 self._wary = _WARY
             else:

@@ -187,7 +187,7 @@ def _whole_chain(database: Database, genesis: bytes) -> dict[int, bytes]:
             return found
         fits = header.height == height and header.genesis == genesis and parent in (None, header.parent)
         certified = row.certificate.digest == header.digest and row.certificate.height == height
-        same = block.header == header and block.is_whole()
+        same = block.header == header and block.is_whole
         if not (fits and certified and same):
             return found
         parent = header.digest

@@ -105,7 +105,7 @@ class BlockStore:
             block = self._read_body(height, parent)
             if block is None:
                 raise self._db.broken(f"the body of block {height} is missing")
-            if not block.is_whole():
+            if not block.is_whole:
                 raise self._db.broken(f"the transactions of block {height} are not those of its header")
             if self._get(HEIGHT_OF + parent) != height_bytes(height):
                 raise self._db.broken(f"the index of digests lacks block {height}")

@@ -233,6 +233,8 @@ class Sync:
             raise ProtocolViolation("an announced certificate that proves nothing")
         peer.height = certificate.height
         self._highest = max(self._highest, peer.height)
+        if self._now_ms:  # before the first tick no deadline can be set
+            self._fetch()
 
     # Fetching
 
@@ -347,7 +349,7 @@ class Sync:
         block, certificate = item.block, item.certificate
         if block.height != height or certificate.height != height or certificate.digest != block.digest:
             return "not the block that was asked for, or not its certificate"
-        if block.header.genesis != self._domain.genesis or not block.is_whole():
+        if block.header.genesis != self._domain.genesis or not block.is_whole:
             return "a body that does not fit its header"
         if not verify_commit_certificate(certificate, self._members, self._domain, self._verify):
             return "a certificate that proves nothing"

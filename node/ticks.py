@@ -29,6 +29,7 @@ class Ticks:
         count = quiet = 0
         height = -1
         due = steady_ms()
+        self._node.sync.tick(due)
         while True:
             due = max(due, steady_ms()) + TICK_MS
             await asyncio.sleep(max(0, due - steady_ms()) / 1000)

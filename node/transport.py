@@ -200,8 +200,9 @@ class Transport:
     async def _dial_forever(self, peer: Peer) -> None:
         settings = self._settings
         backoff_ms = settings.reconnect_min_ms
-        # The connection dialled by the larger key would be dropped for the other: let that one try first.
-        await asyncio.sleep(0 if self._key.public < peer.key else settings.reconnect_min_ms / 1000)
+        # The connection dialled by the larger key would be dropped for the other: let that one try first, if it starts
+        # now as well. One that has run for a while calls only when its own pause is over.
+        await asyncio.sleep(0 if self._key.public < peer.key else settings.reconnect_min_ms / 10 / 1000)
         while True:
             peer.changed.clear()
             if peer.link is None and self._may_connect(peer):

@@ -203,7 +203,7 @@ def test_header_of_other_transactions_is_blamed_on_its_sender() -> None:
     assert backup.hear(proposal.block.digest, *RAWS[28:]) == [proposal.vote]
     assert backup.blamed == [PRIMARY]
     # If all is known here, the core looks at the block as at any other.
-    assert Backup(*RAWS).take(proposal) == [proposal] and not proposal.block.is_whole()
+    assert Backup(*RAWS).take(proposal) == [proposal] and not proposal.block.is_whole
 
 
 # What has lost its point

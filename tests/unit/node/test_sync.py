@@ -259,6 +259,20 @@ def test_false_block_is_refused_and_another_peer_is_asked(change: Callable[[Sync
     assert side.store.chain[:10] == CHAIN[:10]
 
 
+async def test_what_is_missing_is_asked_for_as_soon_as_a_peer_has_shown_it() -> None:
+    side = Side([])
+    side.sync.connected(ReplicaId(1))
+    await side.hears(1, 60)
+    assert side.requests() == [], "without a time there is no deadline"
+    behind = Side([], blocks_per_request=10)
+    behind.sync.connected(ReplicaId(1))
+    behind.tick()
+    await behind.hears(1, 60)
+    assert [request.first for _, request in behind.requests()] == [1, 11]
+    behind.tick(4_900)
+    assert behind.requests() == [], "the time for an answer counts from the last tick"
+
+
 def test_silent_peer_is_passed_over_after_its_deadline() -> None:
     side = behind(1, 2)
     side.tick()
