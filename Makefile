@@ -34,6 +34,7 @@ $(VENV)/.runtime: requirements.lock requirements-fast.lock pyproject.toml .ci/fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-fast.lock 2>/dev/null \
 	  || echo "No eight-lane signature check for this machine: libsodium does it, at a quarter of the speed"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q node consensus # as pip does for a wheel: a start takes a third longer without
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

@@ -63,9 +63,9 @@ class NodeSection(_Section, frozen=True, kw_only=True):
         Meta(
             ge=2**20,
             le=2**40,
-            description="Memory for records, pages and inner nodes of the state; 128 MiB hold those of some 300,000 "
+            description="Memory for records, pages and inner nodes of the state; 128 MiB hold those of some 350,000 "
             "members. What is not in it is read from the tables on disk, but for inner nodes: what they need beyond "
-            "three eighths of it comes on top.",
+            "seven sixteenths of it comes on top.",
         ),
     ] = 134_217_728
     signature_process: Annotated[

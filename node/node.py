@@ -37,6 +37,7 @@ from node.clock import ChainClock
 from node.config import Config
 from node.consensus_channel import consensus_channel
 from node.crypto import VoteVerifier
+from node.disk import advice
 from node.driver import Driver, DriverSettings
 from node.duplicates.node_part import duplicates_service
 from node.ed25519.choice import chosen
@@ -171,6 +172,9 @@ class Node:
         replayed = self.executor.replay()
         if replayed:
             log.info("state caught up with the blocks", extra={"blocks": replayed, "height": self.executor.tip.height})
+        told = advice(self.data_dir / "state", self.state.size_bytes())
+        if told is not None:
+            log.warning(told)
         self.feed = FinalityFeed(self.executor.tip.height)
         self._open_vault()
         self._verify = VoteVerifier()

@@ -6,6 +6,7 @@ medians. Where the peer has three settings, its best one for the measure is the 
 
 from __future__ import annotations
 
+import compileall
 import logging
 import statistics
 import tempfile
@@ -16,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+import consensus
+import node
 from benchmarks.engines import runs
 from benchmarks.engines.load import PAUSE_S
 from benchmarks.engines.networks import CometNetwork, Network, WealNetwork
@@ -102,6 +105,9 @@ class Comparison:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.found = Found()
+        for package in (consensus, node):
+            # As installing does, and like the build of the peer: no start has to compile.
+            compileall.compile_dir(Path(package.__file__ or "").parent, quiet=2)
         try:
             gobuild.build()
             self._peers: tuple[str, ...] = PEERS
@@ -152,10 +158,10 @@ class Comparison:
 
     def _catch_up(self, network: Network, folder: Path) -> Figures:
         # The peer begins its next block while half of what is open waits for the answer.
-        return runs.catch_up(network, folder, 100 if network.engine == "weal" else 250, 30_000)
+        return runs.catch_up(network, folder, 100 if network.engine == "weal" else 250, 100_000)
 
     def _large_catch_up(self, network: Network, folder: Path) -> Figures:
-        return runs.catch_up(network, folder, 3_000, 60_000)
+        return runs.catch_up(network, folder, 3_000, 100_000)
 
     def _cold_start(self, network: Network, folder: Path) -> Figures:
         assert isinstance(network, WealNetwork)
