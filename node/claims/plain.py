@@ -7,8 +7,9 @@ the one bridge, and it is strict: an unknown, missing or wrong field is an error
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -81,7 +82,6 @@ def _read(kind: Any, data: object, path: str) -> Any:
 def _read_struct(kind: type[Wire], data: object, path: str) -> Wire:
     if not isinstance(data, dict):
         _wrong(path, "a table", data)
-    hints = get_type_hints(kind, include_extras=True)
     prefix = f"{path}." if path else ""
     for name in data:
         if name not in kind.__struct_fields__:
@@ -89,12 +89,18 @@ def _read_struct(kind: type[Wire], data: object, path: str) -> Wire:
             quiet = f"{path or 'the table'}: a key is unknown; known are {known}"
             raise BadValue(f"{prefix}{name}", f"unknown key; known are {known}", quiet=quiet)
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.name in data:
-            values[field.name] = _read(hints[field.name], data[field.name], f"{prefix}{field.name}")
+            values[field.name] = _read(field.type, data[field.name], f"{prefix}{field.name}")
         elif field.required:
             raise BadValue(f"{prefix}{field.name}", "this key is missing")
     return kind(**values)
+
+
+@cache
+def _fields(kind: type[Wire]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Of one type, of which a file has many values: finding out costs more than reading one."""
+    return msgspec.structs.fields(kind)
 
 
 def _limited(kind: Any, value: object, path: str) -> object:
