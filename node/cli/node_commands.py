@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 CONFIG_FILE: Final = "node.toml"
 _GRACE_S: Final = 10.0
 """How long a node may take to stop in good order after its parent has gone."""
+_NEVER: Final = 1_000_000
 
 
 @click.group("node")
@@ -67,24 +70,36 @@ def start(
     The passphrase of the key comes from [node] passphrase_file, from the systemd credential
     weal-passphrase, or from a question at the terminal. SIGTERM and Ctrl-C stop the node in good order.
     """
-    from node.cli.connect import passphrase_source
-    from node.logs import Logging
-    from node.node import Node
-
     config = read_config(place)
     if parent_fd is not None:
         # Before anything that takes time: the parent may be gone already.
         threading.Thread(target=_stop_with_parent, args=(parent_fd,), daemon=True, name="parent watch").start()
-    key = Path(config.node.key)
-    file = Path(config.node.passphrase_file) if config.node.passphrase_file else None
-    running = Node(config, passphrase=passphrase_source(file, key))
+    with _kept_for_good():
+        from node.api import adapter, service  # noqa: F401 - loaded here rather than when the node begins to listen
+        from node.cli.connect import passphrase_source
+        from node.logs import Logging
+        from node.node import Node
+
+        key = Path(config.node.key)
+        file = Path(config.node.passphrase_file) if config.node.passphrase_file else None
+        running = Node(config, passphrase=passphrase_source(file, key))
     level, style = log_level or config.log.level, log_format or config.log.format
     context = {"chain": running.genesis.chain, "node": running.name}
     with Logging(level=level, format=style, context=context):  # type: ignore[arg-type]
-        # What has been loaded by now stays for good: Python's collector need not look through it again and again.
+        asyncio.run(_serve(running))
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """What is loaded within stays until the end: Python's collector looks through it once, not again and again."""
+    before = gc.get_threshold()
+    gc.set_threshold(before[0], _NEVER, _NEVER)  # only through what is new
+    try:
+        yield
         gc.collect()
         gc.freeze()
-        asyncio.run(_serve(running))
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _serve(running: Any) -> None:
