@@ -28,6 +28,7 @@ from benchmarks.scale import document
 from benchmarks.scale.fill import fill
 from benchmarks.scale.measure import Load, Round, measure
 from benchmarks.scale.results import Results, Size, figures_of, growth_problems
+from node.disk import advice, read_ahead
 from node.leveldb import directory_bytes
 
 log = logging.getLogger("benchmarks")
@@ -55,6 +56,9 @@ def run(sizes: list[int], rounds: int, load: Load, folder: Path) -> list[Size]:
         seconds = in_a_process(dict[str, float], "fill", str(place), str(members))
         fills[members] = seconds, directory_bytes(place / "state")
         log.info("%s members: filled in %.0f s", f"{members:,}", sum(seconds.values()))
+        told = advice(place / "state", fills[members][1])
+        if told is not None:
+            log.warning("%s", told)
     for number in range(rounds):
         for members in sizes:
             begin = time.monotonic()
@@ -62,15 +66,24 @@ def run(sizes: list[int], rounds: int, load: Load, folder: Path) -> list[Size]:
             arguments = (str(folder / str(members)), str(members), str(number), given)
             found[members].append(in_a_process(Round, "measure", *arguments))
             log.info("%s members: round %d took %.0f s", f"{members:,}", number + 1, time.monotonic() - begin)
-    return [_size(members, found[members], load, *fills[members]) for members in sizes]
+    host = _machine(folder)
+    return [_size(members, host, found[members], load, *fills[members]) for members in sizes]
 
 
-def _size(members: int, rounds: list[Round], load: Load, fill_s: dict[str, float], filled_bytes: int) -> Size:
+def _machine(folder: Path) -> dict[str, str]:
+    """With what the disk below the databases reads where a row is asked for: in a large state it decides."""
+    ahead = read_ahead(folder)
+    return machine() | ({"read-ahead": f"{ahead[0] >> 10} KiB"} if ahead else {})
+
+
+def _size(
+    members: int, host: dict[str, str], rounds: list[Round], load: Load, fill_s: dict[str, float], filled_bytes: int
+) -> Size:
     return Size(
         members=members,
         day=time.strftime("%Y-%m-%d", time.gmtime()),
         revision=_revision(),
-        machine=machine(),
+        machine=host,
         load=load,
         fill_s={part: round(seconds, 1) for part, seconds in fill_s.items()},
         filled_bytes=filled_bytes,

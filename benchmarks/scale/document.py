@@ -150,7 +150,8 @@ def _machine(results: Results) -> Iterator[str]:
         host, when = size.machine, f"{size.day}, program of {size.revision}"
         yield (
             f"- {power(size.members)}: {when}; {host['processor']}, {host['cores']} cores, {host['memory']}, "
-            f"Python {host['Python']}; load {host['load before']}."
+            f"Python {host['Python']}; load {host['load before']}"
+            f"{'; read-ahead ' + host['read-ahead'] if 'read-ahead' in host else ''}."
         )
 
 
@@ -239,7 +240,8 @@ and hashes every entry to prove that none is lost. Memory does not count the tab
   ways, in bulk and by signed blocks, and finds the same state.
 - Then one node applies blocks of signed transactions as it would among others: signatures checked, block built and
   executed, kept with a sync, certified, written to both databases. Only the network is left out.
-- Claimants are spread over all members, so their records are cold. The sizes take turns, so that other work on the
+- Claimants are spread over all members, so their records are cold. Where they are not in memory, the disk below decides,
+  and how much the kernel reads where one row is asked for (operations.md, Very large programmes). The sizes take turns, so that other work on the
   machine meets all of them. The first block of each kind is counted and not timed.
 
 ```sh
