@@ -40,6 +40,20 @@ OnWrite = Callable[[WritePoint], None]
 Row = tuple[bytes, bytes | None]
 """Key and value; None deletes."""
 
+
+class Tables(NamedTuple):
+    """How a database's tables are made and kept. All can be changed at any time: tables there are stay as they are."""
+
+    block_bytes: int = 4 << 10
+    """Rows that are read, and checked, together. A table has an index of its blocks."""
+    filter_bits: int = 10
+    """For each row, to tell without reading a block that a key is not there; 0: no filter."""
+    open_files: int = 1_000
+    """Tables kept open. Opening one means to check its index and filter. LevelDB maps the first 1,000 and reads of the
+    others what it needs, their indexes in memory; it keeps no more than a fifth of the file descriptors allowed."""
+
+
+USUAL_TABLES: Final = Tables()
 _TABLE_BYTES: Final = 4 << 20
 """Size of a table file. LevelDB leaves what it has just written on level 0 where it would have to be merged with ten of
 these, and merges four of them at once: with 16 MiB it merged each of them with everything there was."""
@@ -84,6 +98,7 @@ class Database:
         way_out: str,
         write_buffer_bytes: int,
         cache_bytes: int,
+        tables: Tables = USUAL_TABLES,
         on_write: OnWrite | None = None,
     ) -> None:
         plyvel = load_plyvel()
@@ -98,8 +113,9 @@ class Database:
                 paranoid_checks=True,
                 write_buffer_size=write_buffer_bytes,
                 lru_cache_size=cache_bytes,
-                bloom_filter_bits=10,
-                max_open_files=1_000,
+                bloom_filter_bits=tables.filter_bits,
+                block_size=tables.block_bytes,
+                max_open_files=tables.open_files,
                 # Hashes and signatures do not shrink: trying to costs 25 us per record written and doubles reads.
                 compression=None,
                 max_file_size=_TABLE_BYTES,
@@ -175,14 +191,19 @@ def directory_bytes(path: Path) -> int:
     return total
 
 
-def salvage(path: Path, name: str) -> None:
+def salvage(path: Path, name: str, tables: Tables = USUAL_TABLES) -> None:
     """LevelDB's own repair: keeps what it can read and may lose rows. Verify everything afterwards."""
     plyvel = load_plyvel()
     if not any(path.glob("*.log")) and not any(path.glob("*.ldb")):
         raise StoreError(f"{name} database {path}: there is nothing to repair here: check `data_dir`")
     try:
         plyvel.repair_db(
-            str(path), paranoid_checks=False, bloom_filter_bits=10, compression=None, max_file_size=_TABLE_BYTES
+            str(path),
+            paranoid_checks=False,
+            bloom_filter_bits=tables.filter_bits,
+            block_size=tables.block_bytes,
+            compression=None,
+            max_file_size=_TABLE_BYTES,
         )
     except (plyvel.Error, OSError) as error:
         raise StoreError(f"{name} database {path}: cannot be repaired: {error}") from error

@@ -39,7 +39,7 @@ from node.rows import (
     table_end,
     write_meta,
 )
-from node.state import StateDatabase
+from node.state import TABLES, StateDatabase
 from node.store import BlockStore
 
 _BATCH_ROWS: Final = 1_000
@@ -124,7 +124,7 @@ def salvage_state(
 
     Raises StoreError if rows were lost: then `rebuild_state` is the way.
     """
-    salvage(path, "state")
+    salvage(path, "state", TABLES)
     state = StateDatabase.open(path, genesis_header.genesis)
     try:
         if state.tip is None:

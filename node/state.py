@@ -26,7 +26,7 @@ from node.claims import wire
 from node.claims.state import R, merge_scan
 from node.entries import pages_of, rebuild
 from node.errors import StoreError
-from node.leveldb import Database, OnWrite
+from node.leveldb import Database, OnWrite, Tables
 from node.merkle import EMPTY, Inner, StateProof, TrieUpdate
 from node.overlay import Overlay
 from node.rows import TIP, all_entries, all_records, check_meta, entries_below, record_key, record_range, table_end
@@ -44,6 +44,10 @@ _CACHE_OVERHEAD: Final = 180
 """Bytes that a cached row costs beside its value: most keys have some 30."""
 _INNER_BYTES: Final = 740
 """Of an inner node, all in all: 513 of hashes, its name, its place in the table."""
+TABLES: Final = Tables(block_bytes=8 << 10, filter_bits=0, open_files=8_000)
+"""At 10^8 members there are thousands of tables, and the record of a member nobody asked about lies in any of them.
+Each is opened once, and has less to check then. A filter is of no use to entries, which are read by ranges, and of
+little to records, which are looked for only if a page names them."""
 FLUSH_BYTES: Final = 4 << 20
 _FLUSH_BLOCKS: Final = 512
 """What a crash costs: so much is computed again at the next start, a second or two."""
@@ -138,6 +142,7 @@ class StateDatabase:
             way_out=WAY_OUT,
             write_buffer_bytes=32 << 20,
             cache_bytes=16 << 20,
+            tables=TABLES,
             on_write=on_write,
         )
         try:

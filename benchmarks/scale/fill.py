@@ -37,7 +37,7 @@ from node.genesis import genesis_header, member_set
 from node.leveldb import Database, Row
 from node.merkle import ENTRY_BYTES
 from node.rows import TIP, check_meta, entry_key, record_key
-from node.state import Tip
+from node.state import TABLES, Tip
 
 COLD: Final = frozenset({keys.MEMBER, keys.PERSON})
 """Tables with a record for each member. Enrolling reads none of them but to learn that a person is new."""
@@ -205,7 +205,12 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
     enrolled = time.monotonic()
     genesis = scale_genesis()
     database = Database(
-        folder / "state", name="state", way_out="fill it again", write_buffer_bytes=32 << 20, cache_bytes=8 << 20
+        folder / "state",
+        name="state",
+        way_out="fill it again",
+        write_buffer_bytes=32 << 20,
+        cache_bytes=8 << 20,
+        tables=TABLES,
     )
     try:
         check_meta(database, genesis.digest)
