@@ -240,9 +240,9 @@ and hashes every entry to prove that none is lost. Memory does not count the tab
   ways, in bulk and by signed blocks, and finds the same state.
 - Then one node applies blocks of signed transactions as it would among others: signatures checked, block built and
   executed, kept with a sync, certified, written to both databases. Only the network is left out.
-- Claimants are spread over all members, so their records are cold. Where they are not in memory, the disk below decides,
-  and how much the kernel reads where one row is asked for (operations.md, Very large programmes). The sizes take turns, so that other work on the
-  machine meets all of them. The first block of each kind is counted and not timed.
+- Claimants are spread over all members, so their records are cold. Where they are not in memory, the disk decides, and
+  how much the kernel reads where one row is asked for (operations.md, Very large programmes). The sizes take turns, so
+  that other work on the machine meets all of them. The first block of each kind is counted and not timed.
 
 ```sh
 make scale                              # 10^5, 10^6 and 10^7 members: this page and its picture
