@@ -141,11 +141,32 @@ class Database:
         self, start: bytes, stop: bytes, *, reverse: bool = False, checked: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop as of now, in key order (or from the end backwards). `checked` as for `get`."""
+        last: bytes | None = None
         try:
             with self._db.iterator(start=start, stop=stop, reverse=reverse, verify_checksums=not checked) as rows:
-                yield from rows
+                for row in rows:
+                    yield row
+                    last = row[0]
+            if not checked:
+                self._look_past(start, stop, last, reverse=reverse)
         except self._errors as error:
             raise self.broken(f"reading from {start[:48].hex()} on failed: {error}") from error
+
+    def _look_past(self, start: bytes, stop: bytes, last: bytes | None, *, reverse: bool) -> None:
+        """Why did a scan end? plyvel's iterator ends alike at its last row and before a damaged block; its raw one asks
+        LevelDB. Rows that are written meanwhile are not missed: the scan was of the moment of its first."""
+        beyond = self._db.raw_iterator(verify_checksums=True)
+        try:
+            if not reverse:
+                beyond.seek(start if last is None else last + b"\0")
+                return
+            beyond.seek(stop if last is None else last)
+            if beyond.valid():
+                beyond.prev()
+            else:
+                beyond.seek_to_last()
+        finally:
+            beyond.close()
 
     def is_empty(self) -> bool:
         return next(self.scan(b"", b"\xff" * 64), None) is None

@@ -80,3 +80,34 @@ def test_a_table_whose_index_is_damaged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="checksum mismatch"):
         database.get(ROWS[0][0], checked=True)
     database.close()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("place", ["first", "middle", "last", "index"])
+def test_a_scan_that_meets_damage_never_ends_as_if_there_were_no_more_rows(
+    tmp_path: Path, place: str, reverse: bool
+) -> None:
+    filled(tmp_path, TABLES)
+    (table,) = tmp_path.glob("*.ldb")
+    data = bytearray(table.read_bytes())
+    data[{"first": 50, "middle": len(data) // 2, "last": len(data) * 9 // 10, "index": len(data) - 100}[place]] ^= 1
+    table.write_bytes(data)
+    database = opened(tmp_path, TABLES)
+    read: list[tuple[bytes, bytes]] = []
+    with pytest.raises(StoreError, match=r"checksum mismatch|corrupted"):
+        read.extend(database.scan(b"", b"\xff", reverse=reverse))
+    assert set(read) < set(ROWS)
+    database.close()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_of_empty_and_bounded_ranges_end(tmp_path: Path, reverse: bool) -> None:
+    database = opened(tmp_path, TABLES)
+    assert list(database.scan(b"", b"\xff", reverse=reverse)) == []
+    database.write(ROWS[100:200], sync=False)
+    for low, high in ((0, 50), (50, 120), (120, 150), (150, 300), (300, 400)):
+        expected = [row for row in ROWS[100:200] if ROWS[low][0] <= row[0] < ROWS[high][0]]
+        assert list(database.scan(ROWS[low][0], ROWS[high][0], reverse=reverse)) == (
+            expected[::-1] if reverse else expected
+        )
+    database.close()
