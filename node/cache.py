@@ -69,23 +69,6 @@ class GenerationCache(Generic[K, V]):
             young.update(entries)
             self._weight += heavier
 
-    def replace(self, entries: Mapping[K, V], instead_of: Callable[[V], bool] = lambda held: True) -> None:
-        """Put those of them of which a value is held. One that is not to be replaced, as `instead_of` says, goes."""
-        young, old = self._young, self._old
-        held = {}
-        for key, value in entries.items():
-            known = young.get(key)
-            if known is None:
-                known = old.get(key)
-            if known is None:
-                continue
-            if instead_of(known):
-                held[key] = value
-            else:
-                self.discard(key)
-        if held:
-            self.put_many(held)
-
     def discard(self, key: K) -> None:
         self._old.pop(key, None)
         value = self._young.pop(key, None)

@@ -65,7 +65,7 @@ class NodeSection(_Section, frozen=True, kw_only=True):
             le=2**40,
             description="Memory for records, pages and inner nodes of the state; 128 MiB hold those of some 350,000 "
             "members. What is not in it is read from the tables on disk, but for inner nodes: what they need beyond "
-            "seven sixteenths of it comes on top.",
+            "nearly half of it comes on top.",
         ),
     ] = 134_217_728
     signature_process: Annotated[

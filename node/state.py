@@ -59,10 +59,6 @@ def _nothing() -> None:
     return None
 
 
-def _is_record(value: bytes) -> bool:
-    return value is not _NO_RECORD
-
-
 def _weight(values: Collection[bytes]) -> int:
     return sum(map(len, values)) + _CACHE_OVERHEAD * len(values)
 
@@ -103,8 +99,8 @@ class StateDatabase:
         self._flush_bytes = flush_bytes
         self.before_flush: Callable[[], None] = _nothing
         """Told before LevelDB gets what blocks have changed: those blocks must be on the disk first."""
-        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 8, _weight)
-        self._pages_bytes = cache_bytes * 7 // 8
+        self._records: GenerationCache[bytes, bytes] = GenerationCache(cache_bytes // 16, _weight)
+        self._pages_bytes = cache_bytes * 15 // 16
         """For pages and inner nodes."""
         self._pages: GenerationCache[str, bytes] = GenerationCache(self._pages_bytes, _weight)
         self._decoded: GenerationCache[bytes, wire.Wire] = GenerationCache(_RECORDS_DECODED)
@@ -130,9 +126,9 @@ class StateDatabase:
         flush_bytes: int = FLUSH_BYTES,
         on_write: OnWrite | None = None,
     ) -> StateDatabase:
-        """Open or create. `cache_bytes` bounds the records and pages kept in memory, 1 to 7, and inner nodes while they
-        take no more than half of the pages' part; so much may be changed before it is written as `flush_bytes` says, 0:
-        every block is written.
+        """Open or create. `cache_bytes` bounds the records and pages kept in memory, 1 to 15, and inner nodes while
+        they take no more than half of the pages' part; so much may be changed before it is written as `flush_bytes`
+        says, 0: every block is written.
 
         Raises StoreError, with the way out, unless pages and tip agree.
         """
@@ -353,12 +349,10 @@ class StateDatabase:
     def _fold(self, overlay: Overlay, update: TrieUpdate, tip: Tip) -> None:
         """The same in memory, and overlays that were on this one move down; those beside it end."""
         writes, floors = overlay._writes, self._floors
-        # What nobody has read is not kept: who has just joined is asked about in months, if ever.
-        changed = {key: _NO_RECORD if value is None else value for key, value in writes.items()}
-        self._records.replace(changed, instead_of=_is_record)
+        self._records.put_many({key: _NO_RECORD if value is None else value for key, value in writes.items()})
         for key in writes.keys() - overlay._objects.keys():
             self._decoded.discard(key)
-        self._decoded.replace(overlay._objects)
+        self._decoded.put_many(overlay._objects)
         for key in [key for key in writes if key[:1] in floors and writes[key] is not None]:
             floors[key[:1]] = min(key, floors[key[:1]])
         for table in {key[:1] for key in writes} & self._firsts.keys():

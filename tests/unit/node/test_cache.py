@@ -71,13 +71,3 @@ def test_a_cache_made_smaller_gives_way_as_more_is_put() -> None:
     for number in range(1_000, 1_060):
         cache.put(number, 2)
     assert len(cache) <= 100 and cache.get(1_059) == 2
-
-
-def test_only_what_is_held_is_replaced() -> None:
-    cache: GenerationCache[int, int] = GenerationCache(6)
-    cache.put_many({1: 10, 2: 20})
-    cache.put_many({3: 30, 4: 40})  # 1 and 2 are the old ones now
-    cache.replace({1: 11, 3: 31, 4: 41, 9: 91}, instead_of=lambda held: held != 40)
-    assert [cache.get(number) for number in (1, 2, 3, 4, 9)] == [11, 20, 31, None, None]
-    cache.replace({8: 80})
-    assert cache.get(8) is None

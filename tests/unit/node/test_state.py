@@ -272,23 +272,6 @@ def test_records_read_at_the_base_come_from_memory(state: StateDatabase, monkeyp
     assert state.view().get(key(99)) is None
 
 
-def test_records_are_kept_in_memory_only_once_they_are_read(state: StateDatabase) -> None:
-    assert state.view().get(key(1)) is None, "and that it is not there is remembered"
-    fill(state, 3)
-    assert len(state._records) == 0
-    assert state.view().get(key(1)) == b"value 1" and len(state._records) == 1
-    overlay = state.overlay()
-    overlay.put(key(1), b"changed")
-    overlay.put(key(2), b"changed too")
-    commit(state, overlay)
-    assert len(state._records) == 1
-    assert [state.view().get(key(number)) for number in (1, 2)] == [b"changed", b"changed too"]
-    overlay = state.overlay()
-    overlay.delete(key(1))
-    commit(state, overlay)
-    assert state.view().get(key(1)) is None
-
-
 def test_a_key_without_a_record_is_not_looked_for_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its page says so; LevelDB takes many vain looks as a reason to merge tables."""
     state = StateDatabase.open(tmp_path, GENESIS)
@@ -399,7 +382,7 @@ def test_cached_pages_make_room_for_inner_nodes(tmp_path: Path) -> None:
         return sum(map(len, pages)) + 180 * len(pages) + 740 * len(state.inner)
 
     bound = 900_000
-    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 8 // 7 + 1)
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 16 // 15)
     for first in range(0, 10_000, 500):
         overlay = state.overlay()
         for number in range(first, first + 500):
@@ -409,11 +392,11 @@ def test_cached_pages_make_room_for_inner_nodes(tmp_path: Path) -> None:
     inner = 740 * len(state.inner)
     assert 100_000 < inner < bound // 2 and taken(state) - inner > bound // 4
     state.close()
-    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 8 // 7 + 1)
+    state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=bound * 16 // 15)
     assert state._pages._half == (bound - inner) // 2, "a start finds them too"
     state.close()
     state = StateDatabase.open(tmp_path, GENESIS, cache_bytes=80_000)
-    assert state._pages._half == 70_000 // 4
+    assert state._pages._half == 75_000 // 4
     state.close()
 
 
