@@ -26,12 +26,15 @@ def read_ahead(path: Path, sysfs: Path = SYSFS) -> tuple[int, str] | None:
     try:
         device = os.stat(path).st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
+        block = Path(os.path.realpath(sysfs / "dev/block" / number))
+        if (block / "partition").exists():
+            number = (block.parent / "dev").read_text().strip()  # the setting is the whole disk's
         size = int((sysfs / "class/bdi" / number / "read_ahead_kb").read_text()) << 10
     except (OSError, ValueError):
         return None
     try:
-        events = (sysfs / "dev/block" / number / "uevent").read_text().splitlines()
-    except OSError:
+        events = (block / "uevent").read_text().splitlines()
+    except (OSError, ValueError):
         events = []
     return size, next((f"/dev/{line[8:]}" for line in events if line.startswith("DEVNAME=")), "")
 

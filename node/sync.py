@@ -131,6 +131,7 @@ class Sync:
         self._delivered = int(chain.height)
         self._moved_ms = 0
         self._now_ms = 0
+        self._refilled_ms = 0
         self._highest = 0
         self.fetched = 0
         """Blocks taken in by sync since the start."""
@@ -159,8 +160,14 @@ class Sync:
         peer = self.peers.pop(replica, None)
         if peer is not None:
             self._allowances[replica] = peer.allowance
-        for number in [n for n, request in self._requests.items() if request.peer == replica]:
-            del self._requests[number]
+        owed = [(number, request) for number, request in self._requests.items() if request.peer == replica]
+        for number, request in owed:
+            asked_ms = request.deadline_ms - self._settings.request_timeout_ms
+            # Who goes after a while without an answer is as good as late. One just asked may have been called twice.
+            self._give_up(number, late=self._now_ms - asked_ms >= PATIENCE_MS)
+        if owed:
+            # Before it is back: else leaving before each deadline keeps the lowest range from all others for ever.
+            self._fetch()
 
     def reported(self, height: int) -> None:
         """The core saw a certificate for `height`."""
@@ -183,13 +190,13 @@ class Sync:
 
     def tick(self, now_ms: int) -> None:
         """Time has passed: give up on late answers, serve who was put off, ask for what is missing."""
-        elapsed_ms, self._now_ms = now_ms - self._now_ms if self._now_ms else 0, now_ms
+        self._now_ms = now_ms
         for request in [r for r in self._requests.items() if r[1].deadline_ms <= now_ms]:
             self._give_up(request[0], late=True)
         if self._delivered > self._chain.height and now_ms - self._moved_ms > self._settings.request_timeout_ms:
             # The core did not take what it was given; it may have been dropped at a restart of sync.
             self._delivered = int(self._chain.height)
-        self._refill(elapsed_ms)
+        self._refill(now_ms)
         self._pump()
         self._fetch()
 
@@ -233,7 +240,7 @@ class Sync:
             raise ProtocolViolation("an announced certificate that proves nothing")
         peer.height = certificate.height
         self._highest = max(self._highest, peer.height)
-        if self._now_ms:  # before the first tick no deadline can be set
+        if self._now_ms and self.behind > self._window:  # before the first tick no deadline can be set
             self._fetch()
 
     # Fetching
@@ -368,7 +375,9 @@ class Sync:
 
     # Serving
 
-    def _refill(self, elapsed_ms: int) -> None:
+    def _refill(self, now_ms: int) -> None:
+        elapsed_ms = now_ms - self._refilled_ms if self._refilled_ms else 0
+        self._refilled_ms = now_ms
         rate = self._settings.serve_bytes_per_second
         for replica, peer in self.peers.items():
             peer.allowance = min(rate, peer.allowance + rate * elapsed_ms // 1000)

@@ -40,6 +40,24 @@ def test_without_a_name_of_the_device_the_operator_puts_it_in(sysfs: Path) -> No
     assert told is not None and "--setra 256 DEVICE" in told
 
 
+def test_a_partition_has_the_setting_of_its_disk(sysfs: Path) -> None:
+    block = next(sysfs.glob("dev/block/*"))
+    disk = sysfs / "devices/block/vdz"
+    disk.mkdir(parents=True)
+    (disk / "dev").write_text("999:0\n")
+    block.rename(disk / "vdz1")
+    block.symlink_to(disk / "vdz1")
+    (disk / "vdz1/partition").write_text("1\n")
+    (disk / "vdz1/uevent").write_text("DEVNAME=vdz1\nDEVTYPE=partition\n")
+    setting(sysfs).parent.rename(sysfs / "class/bdi/999:0")
+    assert read_ahead(sysfs, sysfs) == (8 << 20, "/dev/vdz1")
+
+
+def test_a_name_that_is_no_text_is_left_to_the_operator(sysfs: Path) -> None:
+    next(sysfs.glob("dev/block/*/uevent")).write_bytes(b"DEVNAME=\xff\n")
+    assert read_ahead(sysfs, sysfs) == (8 << 20, "")
+
+
 @pytest.mark.parametrize("text", ["", "none", None])
 def test_where_the_kernel_does_not_say_there_is_no_advice(sysfs: Path, text: str | None) -> None:
     if text is None:

@@ -273,6 +273,49 @@ async def test_what_is_missing_is_asked_for_as_soon_as_a_peer_has_shown_it() -> 
     assert behind.requests() == [], "the time for an answer counts from the last tick"
 
 
+async def test_a_small_gap_is_left_to_the_core_when_a_peer_shows_it() -> None:
+    """After a quiet time too, when the last block is long ago and the next one is on its way."""
+    side = Side(CHAIN[:10])
+    side.sync.connected(ReplicaId(1))
+    side.tick(10_000)
+    await side.hears(1, 11)
+    assert side.requests() == []
+    side.tick()
+    assert [request.first for _, request in side.requests()] == [11]
+
+
+@pytest.mark.parametrize("leavers", [(0,), (0, 1)])
+async def test_peers_that_leave_before_each_deadline_do_not_hold_up_sync(leavers: tuple[int, ...]) -> None:
+    """They are the first to be asked, never answer, and call again at once."""
+    side = Side([], blocks_per_request=10)
+    side.tick()
+    for replica in (*leavers, 2, 3):
+        side.sync.connected(ReplicaId(replica))
+        await side.hears(replica, 60)
+    for step in range(600):
+        while asked := [(replica, request) for replica, request in side.requests() if replica not in leavers]:
+            for replica, request in asked:
+                await side.says(replica, reply(request))
+        side.tick()
+        if step % 45 == 44:
+            for leaver in leavers:
+                side.sync.disconnected(ReplicaId(leaver))
+                side.sync.connected(ReplicaId(leaver))
+                await side.hears(leaver, 60)
+    assert side.store.height == 60
+
+
+def test_commits_between_ticks_take_nothing_from_what_a_peer_may_be_sent() -> None:
+    side = Side(CHAIN, serve_bytes_per_second=1_000_000)
+    side.tick()
+    side.sync.connected(ReplicaId(1))
+    side.sync.peers[ReplicaId(1)].allowance = 0
+    for _ in range(5):
+        side.sync.committed(side.now_ms + 99)
+        side.tick()
+    assert side.sync.peers[ReplicaId(1)].allowance == 500_000
+
+
 def test_silent_peer_is_passed_over_after_its_deadline() -> None:
     side = behind(1, 2)
     side.tick()
