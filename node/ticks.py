@@ -29,7 +29,7 @@ class Ticks:
         count = quiet = 0
         height = -1
         due = steady_ms()
-        self._node.sync.tick(due)
+        self._node.sync.tick(due)  # from now on sync has a time, and asks as soon as a peer shows more
         while True:
             due = max(due, steady_ms()) + TICK_MS
             await asyncio.sleep(max(0, due - steady_ms()) / 1000)

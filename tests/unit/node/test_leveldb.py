@@ -96,7 +96,7 @@ def test_a_scan_that_meets_damage_never_ends_as_if_there_were_no_more_rows(
     read: list[tuple[bytes, bytes]] = []
     with pytest.raises(StoreError, match=r"checksum mismatch|corrupted"):
         read.extend(database.scan(b"", b"\xff", reverse=reverse))
-    assert set(read) < set(ROWS)
+    assert len(read) < len(ROWS) and read == (ROWS[::-1] if reverse else ROWS)[: len(read)], "nothing was skipped"
     database.close()
 
 
