@@ -59,7 +59,8 @@ class WealFeed:
         self.on_final: Told = _nothing
         self.on_refused: Told = _nothing
         self._sockets: dict[int, aiohttp.ClientWebSocketResponse] = {}
-        self._answers: dict[int, tuple[int, asyncio.Future[None]]] = {}
+        self._answers: dict[int, tuple[int, int, asyncio.Future[None]]] = {}
+        """Number of a message -> (node, first transaction, done when answered)."""
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
         self._sent = 0
@@ -89,7 +90,7 @@ class WealFeed:
             return
         number, self._sent = self._sent, self._sent + 1
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._answers[number] = (first, answered)
+        self._answers[number] = (node, first, answered)
         try:
             await socket.send_bytes(msgspec.msgpack.encode((number, self._raws[first : first + count])))
             await answered
@@ -105,17 +106,22 @@ class WealFeed:
                 break
             self._heard(decode(message.data))
         self._sockets.pop(node, None)
-        for _, answered in self._answers.values():
-            if not answered.done():
+        for asked, _, answered in self._answers.values():
+            if asked != node or answered.done():
+                continue
+            if socket.close_code == aiohttp.WSCloseCode.INVALID_TEXT:
+                # Whatever is missing then, it was not the node that lost it.
+                answered.set_exception(RuntimeError(f"node {node} was sent what no client may send"))
+            else:
                 answered.set_result(None)
 
     def _heard(self, message: list[Any]) -> None:
         if message[0] == 0:
-            first, answered = self._answers.get(message[1], (0, None))
+            _, first, answered = self._answers[message[1]]
             refused = [first + index for index, code in enumerate(message[2]) if code]
             if refused:
                 self.on_refused(refused, time.time_ns())
-            if answered is not None and not answered.done():
+            if not answered.done():
                 answered.set_result(None)
         elif message[0] == 1:
             self.on_final([self._numbers[id] for id, _, code in message[2] if not code], time.time_ns())

@@ -25,6 +25,8 @@ from benchmarks.load import percentile
 
 TICK_S: Final = 0.005
 """What fell due since the last tick goes to one node as one batch; the nodes take turns."""
+BATCH_MOST: Final = 1_000
+"""Where the generator itself had to wait for a processor, what fell due meanwhile is more than a node takes at once."""
 PAUSE_S: Final = 0.1
 """Where there are pauses: the longest."""
 PATIENCE_S: Final = 10.0
@@ -183,8 +185,9 @@ class _Run:
         interval_ns = 1e9 / self._order.rate
         async with asyncio.TaskGroup() as group:
             while (now := time.time_ns()) < self._until_ns() and self._next < self._end:
-                due = int((now - begun) / interval_ns) - offered
-                if due > 0:
+                until = int((now - begun) / interval_ns)
+                while offered < until:
+                    due = min(until - offered, BATCH_MOST)
                     moments = [begun + int(number * interval_ns) for number in range(offered, offered + due)]
                     group.create_task(self._feed.send(self._node(), *self._take(due, moments)))
                     offered += due

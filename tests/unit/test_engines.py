@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgpack
 import pytest
+from aiohttp import WSCloseCode, web
+from aiohttp.test_utils import TestServer
 
 from benchmarks.engines.bars import BARS, judge
 from benchmarks.engines.chart import chart
 from benchmarks.engines.compare import BEST, LIBSODIUM, TUNED, WEAL, Found
 from benchmarks.engines.document import PAGE, marks, with_part
-from benchmarks.engines.feeds import Told
-from benchmarks.engines.load import Order, Result, _Run
+from benchmarks.engines.feeds import Told, WealFeed
+from benchmarks.engines.load import BATCH_MOST, Order, Result, _Run
 from benchmarks.engines.memory import Course
 from benchmarks.engines.memory import table as memory_table
 from benchmarks.engines.relay import Relay
@@ -74,6 +78,71 @@ async def test_a_rate_is_offered_and_every_transaction_is_accounted_for(monkeypa
     assert sum(result.bins) == result.final and feed.nodes == {0, 2, 3}
     assert min(result.latencies_us) >= 20_000, "latency counts from the moment it was due"
     assert 0.3 < result.seconds < 0.5 and result.per_second() > 0
+
+
+async def test_what_falls_due_while_the_generator_waits_is_offered_in_batches_that_nodes_take() -> None:
+    feed, batches = FakeFeed(20_000, 0.001), []
+    send = feed.send
+
+    async def watched(node: int, first: int, count: int) -> None:
+        batches.append(count)
+        until = time.monotonic() + (0.3 if len(batches) == 1 else 0)
+        while time.monotonic() < until:
+            pass  # the processor is somebody else's
+        await send(node, first, count)
+
+    feed.send = watched  # type: ignore[method-assign]
+    result = await _Run(order(mode="rate", rate=10_000.0, seconds=0.5, warm_up_s=0), feed).run()
+    assert feed.seen == list(range(result.sent)) and sum(batches) == result.sent > 3_000
+    assert max(batches) == BATCH_MOST and feed.nodes == {0, 2, 3}
+    assert result.refused + result.final == result.sent
+
+
+@pytest.mark.parametrize("code", [WSCloseCode.INVALID_TEXT, WSCloseCode.GOING_AWAY])
+async def test_a_node_that_ends_a_connection_is_told_apart_from_one_that_was_sent_rubbish(
+    tmp_path: Path, code: WSCloseCode
+) -> None:
+    path = tmp_path / "workload"
+    sign(path, ledger_genesis(), ACCOUNT_KEYS[:1], 4, "run")
+
+    feed, gone = WealFeed([], path), asyncio.Event()
+
+    async def ends(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive_bytes()
+        await socket.close(code=code)
+        return socket
+
+    async def answers(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        number, raws = msgpack.unpackb(await socket.receive_bytes())
+        await asyncio.wait_for(gone.wait(), 5)
+        await socket.send_bytes(msgpack.packb([0, number, [-1] * len(raws)]))
+        return socket
+
+    async with AsyncExitStack() as stack:
+        for stream in (ends, answers):
+            app = web.Application()
+            app.add_routes([web.get("/v1/submissions", stream)])
+            server = await stack.enter_async_context(TestServer(app))
+            feed._urls.append(str(server.make_url("")).rstrip("/"))
+        await feed.open()
+        refused: list[int] = []
+        feed.on_refused = lambda numbers, at_ns: refused.extend(numbers)
+        other = asyncio.create_task(feed.send(1, 2, 2))
+        await asyncio.sleep(0)
+        if code == WSCloseCode.INVALID_TEXT:
+            with pytest.raises(RuntimeError, match="node 0 was sent"):
+                await feed.send(0, 0, 2)
+        else:
+            await feed.send(0, 0, 2)
+        assert not other.done() and feed.alive == [1], "what another node was asked is not answered with it"
+        gone.set()
+        await other
+        assert refused == [2, 3]
+        await feed.close()
 
 
 async def test_so_many_are_open_at_any_time() -> None:
