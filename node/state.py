@@ -136,7 +136,7 @@ class StateDatabase:
             path,
             name="state",
             way_out=WAY_OUT,
-            write_buffer_bytes=32 << 20,
+            write_buffer_bytes=16 << 20,
             cache_bytes=16 << 20,
             tables=TABLES,
             on_write=on_write,

@@ -110,10 +110,12 @@ async def test_it_starts_when_it_is_first_asked() -> None:
 async def test_what_was_asked_before_the_stop_is_answered_without_a_verdict() -> None:
     cases = whole(list(Hostile(2).cases(100)))
     async with running() as process:
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)  # else it may answer before the stop has got to it
         answer = ask(process, cases)
         assert answer is not None
         await process.stop()
-        assert await answer == [False] * len(cases)
+        assert await answer == [False] * len(cases) and process.pid is None
 
 
 async def test_a_process_that_dies_leaves_everything_to_the_node() -> None:
