@@ -45,8 +45,11 @@ HOT_MAX: Final = 50_000
 """Records of the other tables: if one grows with the members, it belongs to COLD and the fill says so."""
 _RUN_ROWS: Final = 250_000
 _CHUNK_ROWS: Final = 2_000
-_BATCH_ROWS: Final = 10_000
+_BATCH_ROWS: Final = 1_000
 _PARTITION_BYTES: Final = 1 << 18
+_GATHERED_BYTES: Final = 5 << 20
+"""Of these LevelDB makes one table of 4 MiB, as merging leaves them in a database that has grown. What is gathered here
+is never merged, and from larger tables a cold record costs twice as much."""
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -204,14 +207,7 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
     enrol_all(count, state)
     enrolled = time.monotonic()
     genesis = scale_genesis()
-    database = Database(
-        folder / "state",
-        name="state",
-        way_out="fill it again",
-        write_buffer_bytes=32 << 20,
-        cache_bytes=8 << 20,
-        tables=TABLES,
-    )
+    database = _open(folder / "state")
     try:
         check_meta(database, genesis.digest)
         hot = state.hot_records()
@@ -233,6 +229,17 @@ def fill(folder: Path, count: int, partition_digits: int | None = None) -> dict[
     shutil.rmtree(folder / "spool")
     ended = time.monotonic()
     return {"enrol_s": enrolled - began, "records_s": written - enrolled, "tree_s": ended - written}
+
+
+def _open(path: Path) -> Database:
+    return Database(
+        path,
+        name="state",
+        way_out="fill it again",
+        write_buffer_bytes=_GATHERED_BYTES,
+        cache_bytes=8 << 20,
+        tables=TABLES,
+    )
 
 
 def _write(database: Database, rows: Iterable[tuple[bytes, bytes]]) -> None:

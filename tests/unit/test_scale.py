@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from node.claims import keys
 from node.claims.application import Application
 from node.claims.transaction import encode_transaction
 from node.genesis import genesis_header, genesis_state_root, member_set
+from node.rows import entry_key
 
 MEMBERS = 20_000
 
@@ -53,6 +55,16 @@ def test_a_state_filled_in_bulk_is_the_one_that_blocks_give(
         assert ledger.state.record_count == len(records)
         ledger.state.audit()
     assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("value_bytes", [32, 200])
+def test_tables_of_a_bulk_fill_are_as_large_as_merging_leaves_them(tmp_path: Path, value_bytes: int) -> None:
+    database = fill._open(tmp_path / "state")
+    rows = (sha256(number.to_bytes(8, "big")).digest() for number in range((20 << 20) // (33 + value_bytes)))
+    fill._write(database, ((entry_key(position), bytes(value_bytes)) for position in sorted(rows)))
+    database.close()
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "state").glob("*.ldb"))
+    assert len(sizes) >= 4 and sizes[0] >= 3 << 20 and sizes[-1] <= 5 << 20
 
 
 def test_what_the_bulk_path_could_get_wrong_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
