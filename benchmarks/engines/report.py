@@ -68,7 +68,7 @@ def _bars(verdicts: Sequence[Verdict]) -> Iterator[str]:
         is_ratio = bar.peer or bool(bar.against)
         theirs = "" if verdict.theirs is None else f"{_number(verdict.theirs)} {bar.unit}"
         limit = f"at least {bar.at_least:g}" if bar.at_least else f"at most {bar.at_most:.3g}"
-        ratio = f"{verdict.ratio:.2f}" if is_ratio and verdict.ratio is not None else ""
+        ratio = f"{verdict.ratio:.3g}" if is_ratio and verdict.ratio is not None else ""
         met = {True: "met", False: "**missed**", None: "nothing to compare"}[verdict.is_met]
         shown = f"{limit}x" if is_ratio else f"{limit} {bar.unit}"
         yield (
