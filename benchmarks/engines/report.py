@@ -68,13 +68,18 @@ def _bars(verdicts: Sequence[Verdict]) -> Iterator[str]:
         is_ratio = bar.peer or bool(bar.against)
         theirs = "" if verdict.theirs is None else f"{_number(verdict.theirs)} {bar.unit}"
         limit = f"at least {bar.at_least:g}" if bar.at_least else f"at most {bar.at_most:.3g}"
-        ratio = f"{verdict.ratio:.3g}" if is_ratio and verdict.ratio is not None else ""
+        ratio = _ratio(verdict.ratio) if is_ratio and verdict.ratio is not None else ""
         met = {True: "met", False: "**missed**", None: "nothing to compare"}[verdict.is_met]
         shown = f"{limit}x" if is_ratio else f"{limit} {bar.unit}"
         yield (
             f"| {bar.what} | {verdict.setting} | {theirs} | {_number(verdict.ours)} {bar.unit} | {ratio} | {shown} "
             f"| {met} |"
         )
+
+
+def _ratio(value: float) -> str:
+    """With three digits below 1, as bars of a fifth and a seventh have."""
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
 def _number(value: float) -> str:

@@ -231,6 +231,7 @@ def test_the_report_names_what_was_missed() -> None:
     document = Document(command="make bench", machine={"cores": "2"}, commit="abc", data=found())
     text = markdown(document)
     assert "| committed, sustained | CometBFT, tuned, application mempool | 5,000 /s | 10,000 /s | 2.00 |" in text
+    assert "| 0.800 | at least 0.9x | **missed** |" in text
     assert "**missed**" in text and "commit `abc`" in text
     assert "**CometBFT is left out**" in markdown(
         Document(command="", machine={}, commit="", data=Found(skipped="CometBFT is left out"))
