@@ -48,6 +48,8 @@ TABLES: Final = Tables(block_bytes=8 << 10, filter_bits=0, open_files=8_000)
 """At 10^8 members there are thousands of tables, and the record of a member nobody asked about lies in any of them.
 Each is opened once, and has less to check then. A filter is of no use to entries, which are read by ranges, and of
 little to records, which are looked for only if a page names them."""
+_GATHERED_BYTES: Final = 16 << 20
+"""What LevelDB keeps in memory before it writes a table, twice at worst. With more, it merges a little less."""
 FLUSH_BYTES: Final = 4 << 20
 _FLUSH_BLOCKS: Final = 512
 """What a crash costs: so much is computed again at the next start, a second or two."""
@@ -136,7 +138,7 @@ class StateDatabase:
             path,
             name="state",
             way_out=WAY_OUT,
-            write_buffer_bytes=16 << 20,
+            write_buffer_bytes=_GATHERED_BYTES,
             cache_bytes=16 << 20,
             tables=TABLES,
             on_write=on_write,

@@ -26,7 +26,7 @@ from benchmarks.load import percentile
 TICK_S: Final = 0.005
 """What fell due since the last tick goes to one node as one batch; the nodes take turns."""
 BATCH_MOST: Final = 1_000
-"""Where the generator itself had to wait for a processor, what fell due meanwhile is more than a node takes at once."""
+"""What a node takes at once. More falls due where the generator itself has to wait for a processor."""
 PAUSE_S: Final = 0.1
 """Where there are pauses: the longest."""
 PATIENCE_S: Final = 10.0

@@ -48,8 +48,8 @@ _CHUNK_ROWS: Final = 2_000
 _BATCH_ROWS: Final = 1_000
 _PARTITION_BYTES: Final = 1 << 18
 _GATHERED_BYTES: Final = 5 << 20
-"""Of these LevelDB makes one table of 4 MiB, as merging leaves them in a database that has grown. What is gathered here
-is never merged, and from larger tables a cold record costs twice as much."""
+"""Of these LevelDB makes one table of nearly 4 MiB, as merging leaves them in a database that has grown. What is
+gathered here is never merged, and from larger tables a cold record costs twice as much."""
 _LENGTH: Final = struct.Struct(">I")
 
 

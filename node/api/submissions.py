@@ -62,7 +62,8 @@ def read_message(data: bytes, limits: Limits) -> tuple[int, list[bytes]]:
             max_ext_len=0,
         )
     except (ValueError, msgpack.UnpackException) as error:
-        raise BadMessage(f"not a msgpack array of a number and transactions: {error}") from None
+        most = limits.max_transactions
+        raise BadMessage(f"not a msgpack array of a number and at most {most} transactions: {error}") from None
     if not isinstance(message, list) or len(message) != 2:
         raise BadMessage("a message is an array of two: its number, and the transactions")
     number, raws = message

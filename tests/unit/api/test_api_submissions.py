@@ -159,6 +159,19 @@ async def test_nonsense_ends_the_connection_with_a_reason(data: bytes) -> None:
     assert backend.submissions == 0
 
 
+async def test_one_transaction_too_many_ends_the_connection_with_the_limit() -> None:
+    backend = FakeBackend()
+    async with serving(limits=Limits(max_transactions=3), backend=backend) as served, connected(served) as socket:
+        await socket.send_bytes(msgpack.packb([1, [b"a", b"b", b"c"]]))
+        assert (await asyncio.wait_for(socket.receive(), 10)).type is aiohttp.WSMsgType.BINARY
+        taken = backend.submissions
+        await socket.send_bytes(msgpack.packb([2, [b"a", b"b", b"c", b"d"]]))
+        while (message := await asyncio.wait_for(socket.receive(), 10)).type is aiohttp.WSMsgType.BINARY:
+            pass
+        assert message.data == aiohttp.WSCloseCode.INVALID_TEXT and "at most 3 transactions" in str(message.extra)
+    assert backend.submissions == taken
+
+
 async def test_text_ends_the_connection() -> None:
     async with serving() as served, connected(served) as socket:
         await socket.send_str("hello")
